@@ -1,7 +1,7 @@
-//! Chat rooms for stock Socket.IO clients: run `cargo run --features socketio --example chat_io --
-//! 127.0.0.1:9001 --client socket.io.min.js`, and open <http://127.0.0.1:9001/#lobby> in a browser.
-//! This program serves the page, and the client that it loads: `npm install socket.io-client` has
-//! it as `dist/socket.io.min.js`.
+//! Chat rooms for stock Socket.IO clients. Run
+//! `cargo run --features socketio --example chat_io -- 127.0.0.1:9001 --client socket.io.min.js`,
+//! and open <http://127.0.0.1:9001/#lobby> in a browser. This program serves the page, and the
+//! client that it loads: the file `dist/socket.io.min.js` of `npm install socket.io-client`.
 //!
 //! A client signs in with `auth: { name: "ada" }`, and sends these events, which are acknowledged
 //! with an object. If something is wrong, it has the reason as `error`.
@@ -61,11 +61,14 @@ impl Chat {
         if room.is_empty() || room.len() > 64 {
             return Err("a room's name has up to 64 bytes");
         }
-        Self::leave(socket, rooms);
-        socket.join(&room);
-        let said = json!({ "said": rooms.entry(room).or_default().said });
+        if room_of(socket).as_deref() != Some(&*room) {
+            Self::leave(socket, rooms);
+            if !socket.join(&room) {
+                return Err("too many rooms");
+            }
+        }
         Self::enter(socket, rooms);
-        Ok(said)
+        Ok(json!({ "said": rooms.entry(room).or_default().said }))
     }
 
     /// Lists somebody among the people of the room that the socket is in.

@@ -407,9 +407,10 @@ pub use engine::{
     DurableMessage, EndpointId, EventHandler, EventLoop, EventStream, Gap, HandlerCall,
     HistoryMessage, Hold, HttpHandler, IntoRoutes, JobPanicked, Journal, JournalConfig,
     JournalFailed, Later, LinkId, ListenerId, LoopHandle, NotStored, OnMessage, Publisher,
-    RecvError, RequestId, RespondError, Responder, Routes, RunEnd, RunSummary, SlowCall, Stats,
-    StreamAddress, StreamHandler, StreamedResponse, Subscriber, TimerId, TopicChanged, TopicId,
-    TopicStats, TryRecvError, Upgrade, WebSocketHandler, Workers, on_message,
+    RecvError, RequestId, RespondError, Responder, Routes, RunEnd, RunSummary, ShutdownBegun,
+    SlowCall, Stats, StreamAddress, StreamHandler, StreamedResponse, Subscriber, TimerId,
+    TopicChanged, TopicId, TopicStats, TryRecvError, Upgrade, WebSocketHandler, Workers,
+    on_message,
 };
 pub use error::{Error, SubscribeError};
 pub use histogram::Histogram;

@@ -394,7 +394,8 @@ impl Config {
 
     /// The most bytes that may be broadcast to one topic while earlier broadcasts to it are still
     /// being delivered. Default: 1 MiB. Further broadcasts are
-    /// [dropped](crate::SendStatus::Dropped).
+    /// [dropped](crate::SendStatus::Dropped). A topic without subscribers delivers nothing, so that
+    /// its history alone limits it.
     ///
     /// As many bytes are kept for slow subscribers that may miss broadcasts
     /// ([`OverflowPolicy::DropOldest`](crate::OverflowPolicy::DropOldest)), and as many for the

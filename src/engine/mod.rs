@@ -58,4 +58,4 @@ pub use stats::snapshot::Stats;
 pub use stream::address::StreamAddress;
 pub use stream::handler::StreamHandler;
 pub use turn::calls::{HandlerCall, SlowCall};
-pub use turn::ending::{RunEnd, RunSummary};
+pub use turn::ending::{RunEnd, RunSummary, ShutdownBegun};

@@ -38,9 +38,17 @@ pub(super) struct AwaySocket<'a> {
     /// The offset at which it had joined.
     pub(super) since: u64,
     pub(super) rooms: Names<'a>,
+    pub(super) changes: RoomChanges<'a>,
+    /// Before this offset there were changes that are not known.
+    pub(super) floor: u64,
 }
 
-/// Names one after the other: each is its length in two bytes and its text.
+/// Rooms that a socket has entered and left, one after the other: the offset of the newest event
+/// before in eight bytes, whether the room was entered in one byte, and the room as a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct RoomChanges<'a>(&'a [u8]);
+
+/// Names one after the other: each is its length in four bytes and its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names<'a>(&'a [u8]);
 
@@ -64,10 +72,7 @@ impl<'a> Names<'a> {
 
     pub(super) fn iter(self) -> impl Iterator<Item = &'a str> {
         let mut reader = Reader(self.0);
-        std::iter::from_fn(move || {
-            let len = reader.array().map(u16::from_be_bytes)?;
-            std::str::from_utf8(reader.bytes(len.into())?).ok()
-        })
+        std::iter::from_fn(move || reader.name())
     }
 
     pub(super) const fn is_empty(self) -> bool {
@@ -75,16 +80,43 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The names as a record has them. Names that are too long for a room are left out.
-pub(super) fn write_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<u8> {
+impl<'a> RoomChanges<'a> {
+    /// What [`write_changes`] wrote.
+    pub(super) const fn of(written: &'a [u8]) -> Self {
+        Self(written)
+    }
+
+    /// The room, the offset of the newest event before, and whether the room was entered.
+    pub(super) fn iter(self) -> impl Iterator<Item = (&'a str, u64, bool)> {
+        let mut reader = Reader(self.0);
+        std::iter::from_fn(move || {
+            let behind = reader.array().map(u64::from_be_bytes)?;
+            let [entered] = reader.array()?;
+            Some((reader.name()?, behind, entered != 0))
+        })
+    }
+}
+
+/// The changes of rooms as a record has them.
+pub(super) fn write_changes<'n>(changes: impl Iterator<Item = (&'n str, u64, bool)>) -> Vec<u8> {
     let mut out = Vec::new();
-    for name in names {
-        if let Ok(len) = u16::try_from(name.len()) {
-            out.extend_from_slice(&len.to_be_bytes());
-            out.extend_from_slice(name.as_bytes());
-        }
+    for (room, behind, entered) in changes {
+        out.extend_from_slice(&behind.to_be_bytes());
+        out.push(u8::from(entered));
+        write_name(room, &mut out);
     }
     out
+}
+
+/// The names as a record has them.
+pub(super) fn write_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<u8> {
+    let mut out = Vec::new();
+    names.into_iter().for_each(|name| write_name(name, &mut out));
+    out
+}
+
+fn write_name(name: &str, out: &mut Vec<u8>) {
+    write_long(name.as_bytes(), out);
 }
 
 impl Packet<'_> {
@@ -123,6 +155,8 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&away.secret.to_bytes());
                 out.extend_from_slice(&away.since.to_be_bytes());
                 write_long(away.rooms.0, out);
+                write_long(away.changes.0, out);
+                out.extend_from_slice(&away.floor.to_be_bytes());
             }
             Self::Back(id) => {
                 out.push(BACK);
@@ -148,6 +182,8 @@ impl<'a> Record<'a> {
                 secret: Secret::from_bytes(reader.array::<{ Secret::BYTES }>()?),
                 since: u64::from_be_bytes(reader.array()?),
                 rooms: Names(reader.long()?),
+                changes: RoomChanges(reader.long()?),
+                floor: u64::from_be_bytes(reader.array()?),
             }),
             BACK => Self::Back(SocketId::from_bytes(id)),
             _ => return None,
@@ -188,6 +224,10 @@ impl<'a> Reader<'a> {
         let (bytes, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(bytes)
+    }
+
+    fn name(&mut self) -> Option<&'a str> {
+        self.long().and_then(|name| std::str::from_utf8(name).ok())
     }
 
     /// Bytes behind their length in four bytes.
@@ -246,7 +286,10 @@ mod tests {
                 prop_assert_eq!(&read_packet.to_outgoing(), &packet);
             }
             let (secret, rooms) = (Secret::from_bytes([2; 18]), Names(&names));
-            let away = AwaySocket { id: id(1), secret, since, rooms };
+            let written = write_changes([("a", since, true), ("", 0, false)].into_iter());
+            let changes = RoomChanges(&written);
+            prop_assert!(changes.iter().eq([("a", since, true), ("", 0, false)]));
+            let away = AwaySocket { id: id(1), secret, since, rooms, changes, floor: 7 };
             for record in [Record::Away(away), Record::Back(id(4))] {
                 let mut out = Vec::new();
                 record.write(&mut out);

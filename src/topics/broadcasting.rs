@@ -173,7 +173,9 @@ fn admit(
     if !topic.needs_batches() {
         return Ok(Admission::Unneeded);
     }
-    if !open.marks.is_empty() && open.frames.len() + len > backlog {
+    // Without subscribers nothing waits for its delivery.
+    let is_delivered = !topic.subscribers.is_empty();
+    if is_delivered && !open.marks.is_empty() && open.frames.len() + len > backlog {
         return Err(TopicError::Limit);
     }
     match open.growth(len) {

@@ -42,7 +42,7 @@ impl<'a> Past<'a> {
         now: Time,
     ) -> impl DoubleEndedIterator<Item = (Position, Message<'a>)> {
         let (epoch, first) = (self.0.epoch, self.start(now).max(numbers.start));
-        let stored = self.0.history.map(|_| self.0.stored()).into_iter().flatten();
+        let stored = self.0.history.map(|_| self.0.stored(first)).into_iter().flatten();
         let wanted = stored.filter(move |(number, _)| (first..numbers.end).contains(number));
         wanted.filter_map(move |(number, frame)| {
             Some((Position::new(epoch, number), Message::of_frame(frame)?))

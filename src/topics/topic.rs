@@ -416,15 +416,18 @@ impl Topic {
             .find_map(|marks| marks.get(marks.partition_point(|mark| mark.number < number)))
     }
 
-    /// All stored broadcasts with their numbers, the oldest first.
-    pub(super) fn stored(&self) -> impl DoubleEndedIterator<Item = (u64, &[u8])> {
-        let logged = self.log.iter().map(|batch| (&batch.marks[..], &batch.frames[..]));
+    /// The stored broadcasts from a number on with their numbers, the oldest first.
+    pub(super) fn stored(&self, first: u64) -> impl DoubleEndedIterator<Item = (u64, &[u8])> {
+        let is_before = move |mark: &Mark| mark.number < first;
+        let skipped = self.log.partition_point(|batch| batch.marks.last().is_none_or(is_before));
+        let logged =
+            self.log.iter().skip(skipped).map(|batch| (&batch.marks[..], &batch.frames[..]));
         let undelivered = [
             (&self.sealed.marks[..], &self.sealed.frames[..]),
             (&self.open.marks[..], &self.open.frames[..]),
         ];
-        logged.chain(undelivered).flat_map(|(marks, frames)| {
-            (0..marks.len()).map(move |at| {
+        logged.chain(undelivered).flat_map(move |(marks, frames)| {
+            (marks.partition_point(is_before)..marks.len()).map(move |at| {
                 let start = at.checked_sub(1).map_or(0, |before| marks[before].end);
                 (marks[at].number, &frames[start..marks[at].end])
             })

@@ -11,6 +11,7 @@ mod cors;
 mod deflate;
 mod events;
 mod examples;
+mod extending;
 mod files;
 mod flow;
 mod foreign;

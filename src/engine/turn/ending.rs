@@ -49,6 +49,28 @@ pub struct RunSummary {
     pub unreleased_holds: usize,
 }
 
+/// An event: an orderly shutdown of the loop has begun. It is published to the handlers that are
+/// registered for it, which can finish what would hold the loop: answers that are given later, for
+/// instance.
+///
+/// ```
+/// use std::time::Duration;
+/// use eventwire::{Config, EventLoop, HttpResponse, RequestId, ShutdownBegun};
+///
+/// let mut event_loop = EventLoop::new(Config::default())?;
+/// event_loop.on(|cx, _: &ShutdownBegun, waiting: &mut Vec<RequestId>| {
+///     for request in waiting.drain(..) {
+///         let _ = cx.respond(request, HttpResponse::new(503));
+///     }
+/// });
+/// event_loop.handle().shutdown(Duration::from_secs(10));
+/// event_loop.run(&mut Vec::new())?;
+/// # Ok::<(), eventwire::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ShutdownBegun;
+
 /// Why a loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

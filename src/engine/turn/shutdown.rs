@@ -2,7 +2,7 @@
 
 use crate::engine::core::Core;
 use crate::engine::event_loop::EventLoop;
-use crate::engine::turn::ending::{Ending, RunEnd, RunSummary};
+use crate::engine::turn::ending::{Ending, RunEnd, RunSummary, ShutdownBegun};
 use crate::logging::log_line;
 use crate::net::disconnect::{ConnectError, Disconnect};
 use crate::net::rare_state::End;
@@ -17,6 +17,8 @@ impl<S, R: Reactor> EventLoop<S, R> {
     pub(crate) fn begin_shutdown(&mut self) {
         if self.core.ending.is_due() {
             self.say_farewell();
+            // Most loops have no handler for it.
+            let _ = self.core.events.push(ShutdownBegun);
         }
         if self.core.ending.has_begun() {
             self.close_due(self.core.now());

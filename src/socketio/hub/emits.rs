@@ -57,7 +57,7 @@ impl Emits<'_> {
             let message = Message::Borrowed { text: &text, attachments };
             Records(self.0).remember(cx, namespace, Recipients::One(id), &message);
         }
-        self.0.text = text;
+        self.0.keep_text(text);
         status
     }
 
@@ -123,7 +123,7 @@ impl Emits<'_> {
         text.push(']');
         let attachments = &arguments.attachments;
         let status = self.send_to(cx, socket, &Message::Borrowed { text: &text, attachments });
-        self.0.text = text;
+        self.0.keep_text(text);
         status
     }
 
@@ -141,7 +141,7 @@ impl Emits<'_> {
             session,
             &Message::Borrowed { text: &text, attachments: &[] },
         );
-        self.0.text = text;
+        self.0.keep_text(text);
     }
 
     /// Writes an event, with its offset if the namespace remembers it. Returns the offset, if the

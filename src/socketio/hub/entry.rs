@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::changes::Changes;
 use crate::TimerId;
 use crate::slots::Key;
 use crate::socketio::ids::{Secret, SocketId};
@@ -26,6 +27,8 @@ pub(in crate::socketio) struct SocketEntry {
     /// What the client sent to be let in.
     pub(in crate::socketio) auth: Option<Rc<str>>,
     pub(in crate::socketio) is_recovered: bool,
+    /// The rooms that it has entered and left since it joined.
+    pub(in crate::socketio) changes: Changes,
     /// Tells the deadline of one absence from those of others.
     pub(in crate::socketio) times_away: u32,
 }

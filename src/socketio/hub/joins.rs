@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::changes::Changes;
 use super::deadlines::{Due, Kind};
 use super::entry::{Flow, SocketEntry};
 use super::namespace::{EventLog, Namespace, Room};
@@ -11,7 +12,7 @@ use super::state::Hub;
 use crate::logging::log_line;
 use crate::slots::Key;
 use crate::socketio::ids::{Secret, SocketId};
-use crate::socketio::record::Record;
+use crate::socketio::record::{AwaySocket, Record};
 use crate::{Context, Position};
 
 /// Lets sockets join namespaces.
@@ -42,6 +43,7 @@ impl Joins<'_> {
             auth: auth.map(Rc::from),
             is_recovered: false,
             times_away: 0,
+            changes: Changes::default(),
         });
         self.connect_socket(cx, socket, session);
         socket
@@ -123,6 +125,7 @@ impl Joins<'_> {
                         since: away.since,
                         asks: BTreeMap::new(),
                         times_away: 0,
+                        changes: changes_of(&away),
                         auth: None,
                         is_recovered: false,
                     });
@@ -151,4 +154,14 @@ impl Joins<'_> {
             namespace.sockets -= 1;
         }
     }
+}
+
+/// The changes of rooms that a record has.
+fn changes_of(away: &AwaySocket<'_>) -> Changes {
+    let mut changes = Changes::default();
+    for (room, behind, entered) in away.changes.iter() {
+        changes.push(room.into(), behind, entered);
+    }
+    changes.set_floor(away.floor);
+    changes
 }

@@ -1,6 +1,7 @@
 //! The state of a Socket.IO server, without the application's handler, and what is done with it.
 
 mod call;
+mod changes;
 mod deadlines;
 mod emits;
 mod endings;
@@ -27,6 +28,6 @@ pub(super) use members::Members;
 pub(super) use outputs::response;
 pub(super) use recoveries::{Claim, Recoveries};
 pub(super) use rooms::Rooms;
-pub(super) use session::{Opening, Partial};
+pub(super) use session::{Opening, Partial, Session};
 pub(super) use sessions::Sessions;
 pub(super) use state::{Hub, SharedHub};

@@ -4,7 +4,8 @@ use super::message::Message;
 use super::state::Hub;
 use crate::slots::Key;
 use crate::socketio::record::{
-    AwaySocket, Names, Packet, Recipients, Record, write_names, write_packet,
+    AwaySocket, Names, Packet, Recipients, Record, RoomChanges, write_changes, write_names,
+    write_packet,
 };
 use crate::{Context, SendStatus};
 
@@ -36,9 +37,16 @@ impl Records<'_> {
             return;
         };
         let rooms = write_names(entry.rooms.iter().map(|room| &**room));
-        let (id, since, namespace) = (entry.id, entry.since, entry.namespace);
-        let rooms = Names::of(&rooms);
-        self.remember_socket(cx, namespace, &Record::Away(AwaySocket { id, secret, since, rooms }));
+        let changes = write_changes(entry.changes.iter());
+        let away = AwaySocket {
+            id: entry.id,
+            secret,
+            since: entry.since,
+            rooms: Names::of(&rooms),
+            changes: RoomChanges::of(&changes),
+            floor: entry.changes.floor(),
+        };
+        self.remember_socket(cx, entry.namespace, &Record::Away(away));
     }
 
     pub(in crate::socketio) fn remember_socket(

@@ -58,7 +58,8 @@ impl Recoveries<'_> {
             Some(offset) => offset,
             None => joined,
         };
-        if !events.has_all_behind(cx, behind) {
+        let has_rooms = entry.changes.reach_back_to(behind.offset());
+        if !has_rooms || !events.has_all_behind(cx, behind) {
             Endings(self.0).forget_socket(cx, socket);
             return None;
         }
@@ -147,7 +148,7 @@ impl Recoveries<'_> {
             else {
                 continue;
             };
-            if self.0.is_for(&recipients, socket) {
+            if self.0.is_for((end, &recipients), socket) {
                 let outgoing = packet.to_outgoing();
                 bytes += outgoing.len();
                 missed.push((end, Rc::new(outgoing)));

@@ -27,9 +27,12 @@ impl Rooms<'_> {
             return false;
         }
         let namespace = entry.namespace;
-        let name = self.make_room(cx, namespace, room);
+        let Some(name) = self.make_room(cx, namespace, room) else {
+            return false;
+        };
+        self.note_change(cx, socket, &name, true);
         if let Some(entry) = self.0.sockets.get_mut(socket) {
-            entry.rooms.extend(name);
+            entry.rooms.push(name);
         }
         self.enter(cx, socket, Some(room));
         true
@@ -49,9 +52,23 @@ impl Rooms<'_> {
         let Some(index) = entry.rooms.iter().position(|held| **held == *room) else {
             return false;
         };
-        entry.rooms.swap_remove(index);
+        let name = entry.rooms.swap_remove(index);
+        self.note_change(cx, socket, &name, false);
         self.exit(cx, socket, Some(room));
         true
+    }
+
+    /// Notes that a socket enters or leaves a room, unless that is before all that it can recover.
+    fn note_change(&mut self, cx: &Context<'_>, socket: Key, room: &Rc<str>, entered: bool) {
+        let Some(entry) = self.0.sockets.get_mut(socket) else {
+            return;
+        };
+        let namespace = self.0.namespaces.get(entry.namespace);
+        let events = namespace.and_then(|namespace| namespace.events);
+        let newest = events.and_then(|events| cx.position(events.topic));
+        if let Some(newest) = newest.filter(|newest| newest.offset() > entry.since) {
+            entry.changes.push(Rc::clone(room), newest.offset(), entered);
+        }
     }
 
     /// The name of a room, made if it does not exist.

@@ -102,6 +102,16 @@ impl Hub {
         }
     }
 
+    /// Keeps the memory of a text for the next one, unless it is much.
+    pub(in crate::socketio) fn keep_text(&mut self, text: String) {
+        /// Longer events are rare.
+        const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+        if text.capacity() <= TEXT_BYTES_MAX {
+            self.text = text;
+        }
+    }
+
     /// The session of a WebSocket.
     pub(in crate::socketio) fn session_of(&self, conn: ConnectionId) -> Option<Key> {
         self.by_connection.get(conn).copied()
@@ -183,12 +193,18 @@ impl Hub {
         members
     }
 
-    pub(in crate::socketio) fn is_for(&self, recipients: &Recipients<'_>, socket: Key) -> bool {
+    /// Whether the event with that offset was for a socket.
+    pub(in crate::socketio) fn is_for(
+        &self,
+        (offset, recipients): (u64, &Recipients<'_>),
+        socket: Key,
+    ) -> bool {
         let Some(entry) = self.sockets.get(socket) else {
             return false;
         };
         recipients.include(entry.id, |room| {
-            entry.rooms.iter().any(|held| **held == *room) || room.parse() == Ok(entry.id)
+            let is_in = entry.rooms.iter().any(|held| **held == *room);
+            entry.changes.was_in(room, offset, is_in) || room.parse() == Ok(entry.id)
         })
     }
 

@@ -68,7 +68,8 @@ impl<H> Server<H> {
         let Some((handshake, is_full, config)) = found else {
             return Err("the session has ended".into());
         };
-        if !config.admits(namespace) {
+        // A control character separates packets in the bodies of polling.
+        if namespace.contains(char::is_control) || !config.admits(namespace) {
             return Err("Invalid namespace".into());
         }
         if is_full {
@@ -89,7 +90,7 @@ impl<H> Server<H> {
         hub.config.recovery?;
         let former: serde_json::Value = serde_json::from_str(auth?).ok()?;
         let secret = former.get("pid")?.as_str()?;
-        if !hub.config.admits(name) {
+        if name.contains(char::is_control) || !hub.config.admits(name) {
             return None;
         }
         let offset = former.get("offset").map(|offset| {

@@ -14,7 +14,7 @@ use super::hub::{Call, Hub, SharedHub};
 use super::io::SocketIo;
 use super::socket::Socket;
 use crate::slots::Key;
-use crate::{Context, Limits, Routes};
+use crate::{Context, Limits, Routes, ShutdownBegun};
 use polling::Polling;
 use web_socket::WebSockets;
 
@@ -62,7 +62,10 @@ impl<S: 'static> Routes<S> {
                 routes = routes.cors(path, cors.clone());
             }
         }
-        routes.on(move |cx, call: &Call, state| server.answer_call(cx, call, state))
+        let ending = Rc::clone(&server);
+        routes
+            .on(move |cx, call: &Call, state| server.answer_call(cx, call, state))
+            .on(move |cx, _: &ShutdownBegun, state| ending.end_polling(cx, state))
     }
 }
 

@@ -4,7 +4,7 @@ use super::Server;
 use crate::Context;
 use crate::socketio::asks::NoAnswer;
 use crate::socketio::handler::SocketIoHandler;
-use crate::socketio::hub::{Call, Endings, Kind, Members, Recoveries, Report, Sessions};
+use crate::socketio::hub::{Call, Endings, Kind, Members, Recoveries, Report, Session, Sessions};
 use crate::socketio::reason::DisconnectReason;
 
 /// How many deadlines one call serves.
@@ -53,6 +53,23 @@ impl<H> Server<H> {
             }
         }
         hub.deadlines.arm(cx);
+    }
+
+    /// The loop ends: so do the sessions by polling, whose requests would hold it. The loop itself
+    /// closes WebSockets.
+    pub(super) fn end_polling<S>(&self, cx: &mut Context<'_>, state: &mut S)
+    where
+        H: SocketIoHandler<S>,
+    {
+        self.serve(cx, None, state, |server, cx, _| {
+            let hub = &mut *server.hub.borrow_mut();
+            let is_polling = |session: &Session| session.engine.socket().is_none();
+            let sessions = hub.sessions.iter().filter(|(_, session)| is_polling(session));
+            let keys: Vec<_> = sessions.map(|(key, _)| key).collect();
+            for key in keys {
+                Sessions(hub).close_session(cx, key, DisconnectReason::ServerEnds);
+            }
+        });
     }
 
     /// Ends the sessions whose handler panicked.
