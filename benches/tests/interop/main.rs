@@ -41,7 +41,8 @@ mod program;
 mod prometheus;
 #[cfg(test)]
 mod resume;
-#[cfg(all(test, feature = "socketio"))]
+#[cfg(test)]
+#[cfg(feature = "socketio")]
 mod socket_io;
 #[cfg(test)]
 mod streams;

@@ -282,12 +282,25 @@ async function crowds() {
     sockets.forEach((socket) => socket.disconnect());
 }
 
+/// Waits until an upgrade, if there is one, is complete at both ends.
+async function complete_upgrade(socket) {
+    while (is_upgrading(socket)) await new Promise(setImmediate);
+    await socket.emitWithAck("message-with-ack");
+}
+
+function is_upgrading(socket) {
+    const { engine } = socket.io;
+    return engine.upgrading || (transports === "default" && engine.transport.name === "polling");
+}
+
 /// Goes on after the server was killed and started again.
 async function reconnects() {
     const socket = await connect();
     const first = socket.id;
     let buffered = 0;
     for (let round = 0; round < 3; round += 1) {
+        // A client whose connection ends within an upgrade notices it only by missing pings.
+        await complete_upgrade(socket);
         const ended = once(socket, "disconnect");
         console.log("kill the server");
         const [reason] = await ended;
@@ -350,12 +363,8 @@ async function proxy() {
 
 /// Cuts the connection of a socket, does something, and lets it connect again.
 async function lose(socket, observer, between, meanwhile) {
+    await complete_upgrade(socket);
     const { engine } = socket.io;
-    while (engine.upgrading || (transports === "default" && engine.transport.name === "polling")) {
-        await new Promise(setImmediate);
-    }
-    // The server has the upgrade packet, too.
-    await socket.emitWithAck("message-with-ack");
     // Without a GET that waits, a server notices the loss only by its pings.
     while (engine.transport.name === "polling" && !between.is_waiting()) {
         await new Promise(setImmediate);
@@ -401,6 +410,48 @@ async function recovers_missed_events() {
         assert.strictEqual((await socket.emitWithAck("request-info")).recovered, true);
     }
     [socket, observer].forEach((end) => end.disconnect());
+    between.close();
+}
+
+/// Connections are cut at any moment while events flow. Whoever is told to have recovered has missed
+/// nothing, and nothing comes twice.
+async function recovers_while_events_flow() {
+    const between = await proxy();
+    const sender = await connect("/quiet");
+    const socket = await connect("/quiet", {}, between.url);
+    let [last, cuts, recoveries, is_flowing] = [-1, 0, 0, true];
+    socket.on("connect", () => {
+        if (socket.recovered) recoveries += 1;
+        else last = null;
+    });
+    socket.on("broadcast-event", (number) => {
+        if (last !== null) assert.strictEqual(number, last + 1, `after ${cuts} cuts`);
+        last = number;
+    });
+    const flow = (async () => {
+        for (let number = 0; is_flowing; number += 1) {
+            sender.emit("broadcast", number, "x".repeat(number % 500));
+            if (number % 20 === 0) await sender.emitWithAck("message-with-ack");
+        }
+    })();
+    while (cuts < 30) {
+        const before = last;
+        while (last === before || last === null || is_upgrading(socket)) {
+            await new Promise(setImmediate);
+        }
+        const ended = once(socket, "disconnect");
+        between.cut();
+        cuts += 1;
+        await ended;
+        between.open();
+        await once(socket, "connect");
+    }
+    is_flowing = false;
+    await flow;
+    await socket.emitWithAck("message-with-ack");
+    if (transports === "websocket") assert.ok(recoveries > 0, "nothing was recovered");
+    if (process.env.SOCKET_IO_VERBOSE) console.error(`${recoveries} of ${cuts}`);
+    [socket, sender].forEach((end) => end.disconnect());
     between.close();
 }
 
@@ -528,6 +579,7 @@ const SCENARIOS = {
     recovers_after_the_engine_was_closed,
     recovers_binary,
     recovers_missed_events,
+    recovers_while_events_flow,
     shares_rooms,
     tells_the_truth_without_an_event,
     upgrades,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use self::server::{Profile, Server, is_reference};
 use super::client::{clients, command, skip, succeeds};
+use super::nginx::{self, Nginx};
 
 /// A wait takes this long only if something is broken.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -61,14 +62,36 @@ impl Stock {
             return;
         }
         let mut server = Server::start(profile);
+        let url = server.url();
         for way in ways {
-            self.play(scenario, &mut server, way);
+            self.play(scenario, &mut server, &url, way);
         }
     }
 
-    fn play(self, scenario: &str, server: &mut Server, way: &str) {
+    /// Runs scenarios against a server behind nginx, in every way.
+    fn run_behind_nginx(self, scenarios: &[&str], profile: Profile) {
+        if !nginx::is_installed() {
+            return skip("nginx");
+        }
+        if !self.is_installed() {
+            return;
+        }
+        let mut server = Server::start(profile);
+        // Its default for a body is less than the longest payload.
+        let larger =
+            |block: String| block.replacen("listen ", "client_max_body_size 4m; listen ", 1);
+        let nginx = Nginx::start_with(&server.address(), larger);
+        let url = format!("http://{}", nginx.address);
+        for scenario in scenarios {
+            for way in WAYS {
+                self.play(scenario, &mut server, &url, way);
+            }
+        }
+    }
+
+    fn play(self, scenario: &str, server: &mut Server, url: &str, way: &str) {
         let mut command = command(&[self.interpreter]);
-        command.arg(clients().join(self.script)).args([scenario, &server.url(), way]);
+        command.arg(clients().join(self.script)).args([scenario, url, way]);
         command.env("SOCKET_IO_PROFILE", server.profile().name());
         if is_reference() {
             command.env("SOCKET_IO_REFERENCE", "1");
@@ -192,6 +215,11 @@ fn nodes_client_recovers_what_it_missed_once_and_in_order() {
 }
 
 #[test]
+fn nodes_client_recovers_whenever_its_connections_are_cut() {
+    NODE.run("recovers_while_events_flow", Profile::Client, WAYS);
+}
+
+#[test]
 fn nodes_client_recovers_binary() {
     NODE.run("recovers_binary", Profile::Client, WAYS);
 }
@@ -259,4 +287,15 @@ fn pythons_client_receives_floods() {
 #[test]
 fn pythons_client_reconnects_after_the_server_was_killed() {
     PYTHON.run("reconnects", Profile::Load, WAYS);
+}
+
+#[test]
+fn nodes_client_behind_nginx_is_served_as_directly() {
+    let scenarios = ["exchanges", "upgrades", "disconnects", "recovers_while_events_flow"];
+    NODE.run_behind_nginx(&scenarios, Profile::Client);
+}
+
+#[test]
+fn pythons_client_behind_nginx_is_served_as_directly() {
+    PYTHON.run_behind_nginx(&["exchanges", "acknowledges", "shares_rooms"], Profile::Load);
 }

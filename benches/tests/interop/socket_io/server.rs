@@ -53,8 +53,12 @@ impl Server {
         self.profile
     }
 
+    pub(super) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address())
     }
 
     /// Kills the server, and starts it again at the same port.
