@@ -95,8 +95,11 @@ impl SocketIoHandler<App> for Handler {
             }
             "to-rooms" => {
                 let rooms: Vec<String> = arguments.get(0).unwrap_or_default();
-                let audience = rooms.into_iter().fold(socket.others(), Audience::to);
-                audience.emit("rooms-event", arguments.skip(1), socket);
+                // Without rooms, an audience is all of the namespace.
+                if !rooms.is_empty() {
+                    let audience = rooms.into_iter().fold(socket.others(), Audience::to);
+                    audience.emit("rooms-event", arguments.skip(1), socket);
+                }
             }
             "broadcast" => drop(socket.others().emit("broadcast-event", arguments, socket)),
             "all" => drop(socket.everyone().emit("all-event", arguments, socket)),
@@ -215,8 +218,7 @@ fn report(socket: &mut Socket<'_>, event: Parts<'_>, app: &mut App) {
             acknowledge(socket, ack, (rooms,));
         }
         "disconnects" => {
-            let entry = |(id, reason): &(SocketId, DisconnectReason)| json!({"sid": id.to_string(), "reason": reason.as_str()});
-            let ended: Vec<Value> = app.ended.iter().map(entry).collect();
+            let ended: Vec<Value> = app.ended.iter().map(entry_of).collect();
             acknowledge(socket, ack, (ended,));
         }
         "request-info" => {
@@ -227,6 +229,10 @@ fn report(socket: &mut Socket<'_>, event: Parts<'_>, app: &mut App) {
     }
 }
 
+fn entry_of((id, reason): &(SocketId, DisconnectReason)) -> Value {
+    json!({"sid": id, "reason": reason.as_str()})
+}
+
 /// What the server knows of a client.
 fn request_info(socket: &Socket<'_>) -> Value {
     let handshake = socket.handshake();
@@ -235,7 +241,7 @@ fn request_info(socket: &Socket<'_>) -> Value {
     let query: BTreeMap<_, _> = handshake.into_iter().flat_map(Handshake::query).collect();
     let address = handshake.and_then(Handshake::address).map(|address| address.ip().to_string());
     json!({
-        "sid": socket.id().to_string(),
+        "sid": socket.id(),
         "headers": headers,
         "query": query,
         "address": address,
@@ -280,7 +286,8 @@ fn serve(port: u16, config: SocketIoConfig) -> Result<(), eventwire::Error> {
             }
         },
     );
-    let mut event_loop = EventLoop::new(Config::default().outbox(64 * 1024, WAITING_MAX))?;
+    let mut event_loop =
+        EventLoop::new(Config::default().outbox(64 * 1024, WAITING_MAX).max_kept_alive(65_536))?;
     event_loop.listen(("127.0.0.1", port), ServerConfig::default(), routes)?;
     event_loop.run(&mut App::default())?;
     Ok(())

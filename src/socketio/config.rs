@@ -77,7 +77,7 @@ impl Default for SocketIoConfig {
             origins: OriginPolicy::default(),
             limits: Limits {
                 sessions: 65_536,
-                unconfirmed: 1024,
+                unconfirmed: 16_384,
                 namespaces: 32,
                 rooms: 1024,
                 asks: 256,
@@ -196,8 +196,7 @@ impl SocketIoConfig {
     }
 
     /// The most sessions by polling whose client has not come back with a second request. Default:
-    /// 1,024, as many as there may be
-    /// [unfinished handshakes](crate::Config::max_pending_handshakes). Beyond that the oldest one
+    /// 16,384, a quarter of the most sessions, which take some 20 MiB. Beyond that the oldest one
     /// ends.
     #[must_use]
     pub const fn max_unconfirmed(mut self, count: usize) -> Self {

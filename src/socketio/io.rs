@@ -74,9 +74,9 @@ impl SocketIo {
         acknowledge(&self.hub, cx, ack.into(), &arguments)
     }
 
-    /// The [place](SocketIoConfig::place) in the id of a session, which a request has as `sid`, or of
-    /// a socket: which loop or machine gave it. For whoever passes requests on. `None` if it is no
-    /// id.
+    /// The [place](SocketIoConfig::place) in the id of a session, which a request has as `sid`, or
+    /// of a socket: which loop or machine gave it. A proxy can pass requests on by it. `None` if
+    /// it is no id.
     ///
     /// ```
     /// use eventwire::socketio::SocketIo;

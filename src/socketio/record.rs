@@ -300,7 +300,8 @@ mod tests {
             let written = write_changes([("a", since, true), ("", 0, false)].into_iter());
             let changes = RoomChanges(&written);
             prop_assert!(changes.iter().eq([("a", since, true), ("", 0, false)]));
-            let away = AwaySocket { id: id(1), secret, since, rooms, changes, floor: 7, auth: "{}" };
+            let (floor, auth) = (7, "{}");
+            let away = AwaySocket { id: id(1), secret, since, rooms, changes, floor, auth };
             for record in [Record::Away(away), Record::Back(id(4))] {
                 let mut out = Vec::new();
                 record.write(&mut out);

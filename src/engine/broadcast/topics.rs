@@ -40,7 +40,8 @@ impl Context<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::TopicConfig`] if the configuration contradicts itself, and as [`topic`](Self::topic).
+    /// [`Error::TopicConfig`] if the configuration contradicts itself, and as
+    /// [`topic`](Self::topic).
     pub fn topic_with(&mut self, name: &str, config: &TopicConfig) -> Result<TopicId, Error> {
         config.check(name)?;
         configured_topic(&mut self.core.topics, name, config).map(TopicId).map_err(topic_error)

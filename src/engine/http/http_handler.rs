@@ -12,12 +12,19 @@ use crate::topics::Resumption;
 
 /// An application's handler of requests. The response to `HEAD` omits the body.
 ///
-/// It runs on the loop's thread, as a [`WebSocketHandler`](crate::WebSocketHandler) does. If `on_request` panics, the
-/// response is 500. [`Routes::get`](crate::Routes::get) takes a closure, [`Routes::get_handler`](crate::Routes::get_handler) an object.
+/// It runs on the loop's thread, as a [`WebSocketHandler`] does. If `on_request` panics, the
+/// response is 500. [`Routes::get`] takes a closure, [`Routes::get_handler`] an object.
 ///
-/// The methods other than [`on_request`](Self::on_request) concern responses that are sent in
-/// pieces ([`StreamedResponse`](crate::StreamedResponse), [`EventStream`](crate::EventStream)), and are called as those
-/// of a [`WebSocketHandler`](crate::WebSocketHandler) are.
+/// The methods [`on_open`](Self::on_open), [`on_drained`](Self::on_drained),
+/// [`on_gap`](Self::on_gap), [`on_resumed`](Self::on_resumed) and [`on_close`](Self::on_close)
+/// concern responses that are sent in pieces ([`StreamedResponse`], [`EventStream`]), and are
+/// called as those of a [`WebSocketHandler`] are.
+///
+/// [`EventStream`]: crate::EventStream
+/// [`Routes::get`]: crate::Routes::get
+/// [`Routes::get_handler`]: crate::Routes::get_handler
+/// [`StreamedResponse`]: crate::StreamedResponse
+/// [`WebSocketHandler`]: crate::WebSocketHandler
 #[expect(unused_variables, reason = "the names document the defaulted methods")]
 pub trait HttpHandler<S> {
     /// A client sent a request. [`Connection::peer_addr`] is the client's address. Only the answer
@@ -31,7 +38,8 @@ pub trait HttpHandler<S> {
     ) -> Answer;
 
     /// The longest body of a request in bytes, instead of the listener's
-    /// ([`ServerConfig::max_body`](crate::ServerConfig::max_body)). The loop asks once, when the routes are added.
+    /// ([`ServerConfig::max_body`](crate::ServerConfig::max_body)). The loop asks once, when the
+    /// routes are added.
     fn max_body(&self) -> Option<usize> {
         None
     }

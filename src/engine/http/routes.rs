@@ -343,7 +343,8 @@ impl<S> Routes<S> {
 
     /// Brings a handler of events with the routes, as [`EventLoop::on`](crate::EventLoop::on)
     /// registers it: for routes that need timers or answers of workers, and are made where there is
-    /// no loop. It is registered when the routes are added to a loop, and stays until the loop ends.
+    /// no loop. It is registered when the routes are added to a loop, and stays until the loop
+    /// ends.
     ///
     /// ```
     /// use std::time::Duration;

@@ -13,6 +13,9 @@ use super::wire::{Outgoing, Wire};
 /// What a poll gets that must end without a message.
 const NOOP: Bytes = Bytes::from_static(b"6");
 
+/// What the last poll gets.
+const CLOSE: Bytes = Bytes::from_static(b"1");
+
 /// A session: one client, whatever the transport.
 ///
 /// ```text
@@ -182,7 +185,7 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     pub fn poll(&mut self, poll: P, wire: &mut impl Wire<P, S>) -> Result<(), Refused> {
         match &mut self.state {
             State::Polling(polling) if polling.poll.is_some() => {
-                self.close(wire);
+                self.abort(wire);
                 Err(Refused::Overlapping)
             }
             State::Polling(polling) => {
@@ -194,11 +197,14 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
                 Ok(())
             }
             State::WebSocket(_) => Err(Refused::OtherTransport),
+            State::Closing(waiting) if waiting.is_empty() => {
+                wire.answer(poll, CLOSE);
+                self.state = State::Closed;
+                Ok(())
+            }
+            // The end has a response of its own, or clients see it before what comes with it.
             State::Closing(waiting) => {
-                wire.answer(poll, waiting.take_payload(true));
-                if waiting.is_empty() {
-                    self.state = State::Closed;
-                }
+                wire.answer(poll, waiting.take_payload());
                 Ok(())
             }
             State::Closed => Err(Refused::Unknown),
@@ -270,10 +276,16 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
         packet: Option<Packet<'_>>,
         wire: &mut impl Wire<P, S>,
     ) -> Received<'static> {
+        let is_upgrading = self.is_upgrading_to(socket);
         let State::Polling(polling) = &mut self.state else {
             wire.close(socket);
             return Received::Nothing;
         };
+        if !is_upgrading {
+            // The upgrade to it has failed.
+            wire.close(socket);
+            return Received::Nothing;
+        }
         match packet {
             Some(Packet::Ping(data @ "probe")) => {
                 polling.upgrade = Upgrade::Probed(socket);
@@ -415,7 +427,7 @@ impl<P: Copy, S: Copy> Polling<P, S> {
     fn flush(&mut self, wire: &mut impl Wire<P, S>) {
         if !self.waiting.is_empty() {
             if let Some(poll) = self.poll.take() {
-                wire.answer(poll, self.waiting.take_payload(false));
+                wire.answer(poll, self.waiting.take_payload());
             }
         }
     }

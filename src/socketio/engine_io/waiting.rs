@@ -54,9 +54,8 @@ impl Waiting {
         }
     }
 
-    /// As much as one response has. A message and its attachments stay together. `ends`: the end of
-    /// the session follows when all has left.
-    pub(super) fn take_payload(&mut self, ends: bool) -> Bytes {
+    /// As much as one response has. A message and its attachments stay together.
+    pub(super) fn take_payload(&mut self) -> Bytes {
         let (mut payload, mut packets) = (Payload::new(), 0);
         while let Some(queued) = self.queue.front() {
             packets += match queued {
@@ -76,9 +75,6 @@ impl Waiting {
                 }
                 Some(Queued::Ping) | None => payload.push(&Packet::Ping("")),
             }
-        }
-        if ends {
-            payload.push(&Packet::Close);
         }
         payload.into_bytes()
     }

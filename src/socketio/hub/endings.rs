@@ -28,7 +28,7 @@ impl Endings<'_> {
         };
         entry.flow = Flow::Ended(reason);
         let (rooms, asks) = (entry.rooms.clone(), std::mem::take(&mut entry.asks));
-        for (ask, timer) in asks.map(|asks| *asks).into_iter().flatten() {
+        for (ask, timer) in asks.map(|asks| asks.0).into_iter().flatten() {
             cx.cancel_timer(timer);
             self.0.reports.push_back(Report::Unanswered(
                 socket,

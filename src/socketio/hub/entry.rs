@@ -21,11 +21,15 @@ pub(in crate::socketio) struct SocketEntry {
     /// What lets its client recover it. `None` if it cannot.
     pub(in crate::socketio) claim: Option<Box<Claim>>,
     /// The questions that are open, with the timers of their ends. `None` before the first.
-    pub(in crate::socketio) asks: Option<Box<BTreeMap<u64, TimerId>>>,
+    pub(in crate::socketio) asks: Option<Box<Asks>>,
     /// What the client sent to be let in.
     pub(in crate::socketio) auth: Option<Rc<str>>,
     pub(in crate::socketio) is_recovered: bool,
 }
+
+/// Questions that are open, by their numbers, with the timers of their ends.
+#[derive(Debug, Default)]
+pub(in crate::socketio) struct Asks(pub(in crate::socketio) BTreeMap<u64, TimerId>);
 
 /// What lets a client recover its socket.
 #[derive(Debug)]

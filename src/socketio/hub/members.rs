@@ -52,7 +52,7 @@ impl Members<'_> {
     ) -> Option<AskId> {
         let most = self.0.config.limits.asks;
         let entry = self.0.sockets.get(socket).filter(|entry| entry.is_connected())?;
-        if entry.asks.as_ref().map_or(0, |asks| asks.len()) >= most {
+        if entry.asks.as_ref().map_or(0, |asks| asks.0.len()) >= most {
             return None;
         }
         let ask = self.0.last_ask + 1;
@@ -60,7 +60,7 @@ impl Members<'_> {
         let timer = cx.set_timer(timeout, expired).ok()?;
         self.0.last_ask = ask;
         let asks = &mut self.0.sockets.get_mut(socket)?.asks;
-        asks.get_or_insert_default().insert(ask, timer);
+        asks.get_or_insert_default().0.insert(ask, timer);
         Emits(self.0).emit_to(cx, socket, Emission { ask: Some(ask), ..emission });
         Some(AskId(ask))
     }
@@ -73,7 +73,7 @@ impl Members<'_> {
         ask: u64,
     ) -> bool {
         let timer =
-            self.0.sockets.get_mut(socket).and_then(|entry| entry.asks.as_mut()?.remove(&ask));
+            self.0.sockets.get_mut(socket).and_then(|entry| entry.asks.as_mut()?.0.remove(&ask));
         timer.is_some_and(|timer| {
             cx.cancel_timer(timer);
             true
