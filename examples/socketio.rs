@@ -94,9 +94,8 @@ impl SocketIoHandler<App> for Handler {
                 }
             }
             "to-rooms" => {
-                let rooms: Vec<String> = arguments.get(0).unwrap_or_default();
                 // Without rooms, an audience is all of the namespace.
-                if !rooms.is_empty() {
+                if let Ok(rooms) = arguments.get::<Vec<String>>(0) {
                     let audience = rooms.into_iter().fold(socket.others(), Audience::to);
                     audience.emit("rooms-event", arguments.skip(1), socket);
                 }
