@@ -714,6 +714,10 @@ fn the_first_examples_fit_on_a_page_and_none_is_long() {
             Some("broadcast.rs" | "client.rs" | "echo.rs") => 40,
             // With its tables, its clients and its warehouse it is a whole application.
             Some("orders.rs") => 200,
+            // The same for stock clients: rooms, a sign-in, recovery.
+            Some("chat_io.rs") => 200,
+            // It serves all that conformance cases ask for, and is no example of how to begin.
+            Some("socketio.rs") => 320,
             _ => 150,
         };
         assert!(lines < most, "{}: {lines}", path.display());

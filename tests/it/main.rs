@@ -48,6 +48,8 @@ mod server;
 mod shared;
 mod shutdown;
 mod simulation;
+#[cfg(feature = "socketio")]
+mod socket_io;
 mod stages;
 mod stats;
 mod streamed;
