@@ -67,13 +67,15 @@ impl Sessions<'_> {
     /// Bounds the sessions that nobody has come back to.
     fn note_unconfirmed(&mut self, cx: &mut Context<'_>, key: Key) {
         self.0.unconfirmed.push_back(key);
-        let is_confirmed =
-            |key: &Key| self.0.sessions.get(*key).is_none_or(|session| session.is_confirmed);
-        while self.0.unconfirmed.front().is_some_and(is_confirmed) {
+        self.0.unconfirmed_count += 1;
+        while let Some(oldest) = self.0.unconfirmed.front().copied() {
+            let session = self.0.sessions.get(oldest);
+            let is_unconfirmed = session.is_some_and(|session| !session.is_confirmed);
+            if is_unconfirmed && self.0.unconfirmed_count <= self.0.config.limits.unconfirmed {
+                break;
+            }
             self.0.unconfirmed.pop_front();
-        }
-        if self.0.unconfirmed.len() > self.0.config.limits.unconfirmed {
-            if let Some(oldest) = self.0.unconfirmed.pop_front() {
+            if is_unconfirmed {
                 self.abort_session(cx, oldest, DisconnectReason::Lost);
             }
         }
@@ -82,7 +84,10 @@ impl Sessions<'_> {
     /// The session with that id, of which a request says so.
     pub(in crate::socketio) fn find_session(&mut self, id: &str) -> Option<Key> {
         let key = *self.0.by_secret.get(&Secret::parse(id)?)?;
-        self.0.sessions.get_mut(key)?.is_confirmed = true;
+        let session = self.0.sessions.get_mut(key)?;
+        if !std::mem::replace(&mut session.is_confirmed, true) {
+            self.0.unconfirmed_count -= 1;
+        }
         Some(key)
     }
 
@@ -150,6 +155,9 @@ impl Sessions<'_> {
         let Some(session) = self.0.sessions.remove(key) else {
             return;
         };
+        if !session.is_confirmed {
+            self.0.unconfirmed_count -= 1;
+        }
         self.0.by_secret.remove(&session.secret);
         self.0.stats.sessions -= 1;
     }

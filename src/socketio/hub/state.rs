@@ -29,8 +29,10 @@ pub(in crate::socketio) struct Hub {
     pub(in crate::socketio) by_secret: BTreeMap<Secret, Key>,
     /// The sessions of WebSockets, and of connections whose polls wait.
     pub(in crate::socketio) by_connection: ConnectionMap<Key>,
-    /// Sessions by polling that have sent no second request, the oldest first, and others.
+    /// Sessions by polling that had sent no second request when they were opened, the oldest first.
     pub(in crate::socketio) unconfirmed: VecDeque<Key>,
+    /// How many of them have still sent none.
+    pub(in crate::socketio) unconfirmed_count: usize,
     pub(in crate::socketio) sockets: Slots<SocketEntry>,
     pub(in crate::socketio) by_id: BTreeMap<SocketId, Key>,
     /// The sockets that clients may recover.
@@ -65,6 +67,7 @@ impl Hub {
             by_secret: BTreeMap::new(),
             by_connection: ConnectionMap::new(),
             unconfirmed: VecDeque::new(),
+            unconfirmed_count: 0,
             sockets: Slots::new(),
             by_id: BTreeMap::new(),
             away: BTreeMap::new(),

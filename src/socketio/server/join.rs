@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Server;
 use crate::slots::Key;
 use crate::socketio::handler::{JoinRefused, JoinRequest, SocketIoHandler};
-use crate::socketio::hub::{Claimed, Emits, Joins, Recoveries};
+use crate::socketio::hub::{Claimed, Emits, Endings, Joins, Recoveries};
 use crate::socketio::ids::Secret;
 use crate::socketio::packet::{Kind, Packet};
 use crate::{Context, Position};
@@ -42,9 +42,14 @@ impl<H> Server<H> {
             }
         }
         let socket = self.hub(|hub| {
+            // The handler may have ended the session.
+            hub.sessions.get(session)?;
             let namespace = Joins(hub).namespace(cx, name);
-            Joins(hub).add_socket(cx, session, namespace, auth)
+            Some(Joins(hub).add_socket(cx, session, namespace, auth))
         });
+        let Some(socket) = socket else {
+            return;
+        };
         self.welcome(cx, session, socket);
         self.call(cx, socket, |handler, socket| handler.on_connect(socket, state));
     }
@@ -102,6 +107,8 @@ impl<H> Server<H> {
         });
         if recovered.is_none() {
             hub.stats.not_recovered += 1;
+            // The handler may not let the client into a namespace that was made for its claim.
+            Endings(hub).drop_namespace(cx, namespace);
         }
         recovered
     }
