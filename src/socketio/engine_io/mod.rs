@@ -5,8 +5,10 @@ mod handshake;
 mod packet;
 mod payload;
 mod session;
+mod wire;
 
 pub use handshake::{Query, RequestError, Settings, Transport};
 pub use packet::{InvalidPacket, Packet};
 pub use payload::{Payload, packets};
-pub use session::{Beat, Lost, Outgoing, Received, Refused, Session, Wire};
+pub use session::{Beat, Lost, Received, Refused, Session};
+pub use wire::{Outgoing, Wire};

@@ -1,5 +1,8 @@
 //! The state machine of a session: its transport, the upgrade, heartbeats, and what waits for polls.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::rc::Rc;
@@ -8,52 +11,13 @@ use bytes::Bytes;
 
 use super::packet::Packet;
 use super::payload::Payload;
+use super::wire::{Outgoing, Wire};
 
 /// The most packets in the response to a poll. Python's client drops a response with more.
 const POLL_PACKETS_MAX: usize = 16;
 
 /// What a poll gets that must end without a message.
 const NOOP: Bytes = Bytes::from_static(b"6");
-
-/// A message for the client: a text, and the attachments that directly follow it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Outgoing {
-    /// The text as a WebSocket message: it begins with `4`, the type of the Engine.IO packet.
-    pub text: String,
-    /// Binary messages that follow the text with nothing in between.
-    pub attachments: Vec<Bytes>,
-}
-
-impl Outgoing {
-    /// How many bytes it has.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
-    }
-
-    /// Whether it has neither text nor attachments.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.attachments.is_empty()
-    }
-}
-
-/// The transports, to which a session writes.
-///
-/// `P` names a poll, a `GET` request that waits for packets. `S` names a WebSocket.
-pub trait Wire<P, S> {
-    /// Answers a poll.
-    fn answer(&mut self, poll: P, payload: Bytes);
-
-    /// Sends a packet other than a message.
-    fn send(&mut self, socket: S, packet: &Packet<'_>);
-
-    /// Sends a message.
-    fn send_message(&mut self, socket: S, message: &Outgoing);
-
-    /// Closes a WebSocket after what was sent to it.
-    fn close(&mut self, socket: S);
-}
 
 /// A session: one client, whatever the transport.
 ///
@@ -221,7 +185,7 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     pub fn poll(&mut self, poll: P, wire: &mut impl Wire<P, S>) -> Result<(), Refused> {
         match &mut self.state {
             State::Polling { poll: Some(_), .. } => {
-                self.close(wire);
+                self.abort(wire);
                 Err(Refused::Overlapping)
             }
             State::Polling { poll: waiting, upgrade } => {
@@ -311,13 +275,16 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
         packet: Option<Packet<'_>>,
         wire: &mut impl Wire<P, S>,
     ) -> Received<'static> {
-        let State::Polling { upgrade, .. } = &mut self.state else {
+        if !self.is_upgrading_to(socket) {
+            // The upgrade to it has failed, or the session has ended.
             wire.close(socket);
             return Received::Nothing;
-        };
+        }
         match packet {
             Some(Packet::Ping(data @ "probe")) => {
-                *upgrade = Upgrade::Probed(socket);
+                if let State::Polling { upgrade, .. } = &mut self.state {
+                    *upgrade = Upgrade::Probed(socket);
+                }
                 wire.send(socket, &Packet::Pong(data));
                 self.release_poll(wire);
                 Received::Nothing
