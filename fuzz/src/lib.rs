@@ -24,6 +24,7 @@ macro_rules! targets {
 targets! {
     connection: bodies::connection::run,
     differential: differential::run,
+    engine_io_session: bodies::engine_io_session::run,
     event_loop: bodies::event_loop::run,
     extensions: bodies::extensions::run,
     frame_client: bodies::frames::client,

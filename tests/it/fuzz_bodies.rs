@@ -14,6 +14,8 @@ type Body = fn(&[u8]);
 /// The targets that need nothing but the library, by name.
 const TARGETS: &[(&str, Body)] = &[
     ("connection", bodies::connection::run),
+    #[cfg(feature = "socketio")]
+    ("engine_io_session", bodies::engine_io_session::run),
     ("event_loop", bodies::event_loop::run),
     #[cfg(feature = "deflate")]
     ("extensions", bodies::extensions::run),
@@ -31,10 +33,15 @@ const TARGETS: &[(&str, Body)] = &[
 ];
 
 /// Those that need more, and so run in the tests of the fuzz crate, or with a feature.
-#[cfg(feature = "deflate")]
-const OTHERS: &[&str] = &["differential"];
-#[cfg(not(feature = "deflate"))]
-const OTHERS: &[&str] = &["differential", "extensions", "inflate"];
+const OTHERS: &[&str] = &[
+    "differential",
+    #[cfg(not(feature = "deflate"))]
+    "extensions",
+    #[cfg(not(feature = "deflate"))]
+    "inflate",
+    #[cfg(not(feature = "socketio"))]
+    "engine_io_session",
+];
 
 /// Inputs made for each target.
 const INPUTS: usize = 2_000;
@@ -113,6 +120,12 @@ fn check(target: &str) {
 #[test]
 fn connection() {
     check("connection");
+}
+
+#[cfg(feature = "socketio")]
+#[test]
+fn engine_io_session() {
+    check("engine_io_session");
 }
 
 #[test]
