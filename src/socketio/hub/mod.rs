@@ -147,6 +147,13 @@ impl Hub {
         }
     }
 
+    /// Publishes that event if a call has left something to be served.
+    pub(super) fn call_for_rest(&mut self, cx: &mut Context<'_>) {
+        if !self.catching_up.is_empty() || !self.reports.is_empty() || !self.unflushed.is_empty() {
+            self.call(cx);
+        }
+    }
+
     /// The session of a WebSocket.
     pub(super) fn session_of(&self, conn: ConnectionId) -> Option<Key> {
         self.by_connection.get(conn).copied()

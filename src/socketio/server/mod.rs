@@ -84,6 +84,7 @@ impl<H> Server<H> {
         let acted = act(self, cx, state);
         self.settle(cx, state);
         drop(serving);
+        self.hub(|hub| hub.call_for_rest(cx));
         acted
     }
 
