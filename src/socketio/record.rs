@@ -37,6 +37,8 @@ pub(super) struct AwaySocket<'a> {
     pub(super) secret: Secret,
     /// The offset at which it had joined.
     pub(super) since: u64,
+    /// Before this offset it may have been in other rooms.
+    pub(super) certain_from: u64,
     pub(super) rooms: Names<'a>,
 }
 
@@ -122,6 +124,7 @@ impl<'a> Record<'a> {
                 out.extend_from_slice(&away.id.to_bytes());
                 out.extend_from_slice(&away.secret.to_bytes());
                 out.extend_from_slice(&away.since.to_be_bytes());
+                out.extend_from_slice(&away.certain_from.to_be_bytes());
                 write_long(away.rooms.0, out);
             }
             Self::Back(id) => {
@@ -147,6 +150,7 @@ impl<'a> Record<'a> {
                 id: SocketId::from_bytes(id),
                 secret: Secret::from_bytes(reader.array::<{ Secret::BYTES }>()?),
                 since: u64::from_be_bytes(reader.array()?),
+                certain_from: u64::from_be_bytes(reader.array()?),
                 rooms: Names(reader.long()?),
             }),
             BACK => Self::Back(SocketId::from_bytes(id)),
@@ -245,7 +249,9 @@ mod tests {
                 prop_assert_eq!(read, recipients);
                 prop_assert_eq!(read_packet.to_outgoing(), Outgoing { text: packet.text.clone(), attachments: packet.attachments.clone() });
             }
-            let away = AwaySocket { id: id(1), secret: Secret::from_bytes([2; 18]), since, rooms: Names(&names) };
+            let (secret, certain_from) = (Secret::from_bytes([2; 18]), since / 2);
+            let rooms = Names(&names);
+            let away = AwaySocket { id: id(1), secret, since, certain_from, rooms };
             for record in [Record::Away(away), Record::Back(id(4))] {
                 let mut out = Vec::new();
                 record.write(&mut out);

@@ -53,9 +53,21 @@ impl Hub {
             return;
         };
         let rooms = write_names(entry.rooms.iter().map(|room| &**room));
-        let (id, since, namespace) = (entry.id, entry.since, entry.namespace);
+        let (id, namespace) = (entry.id, entry.namespace);
+        let events = self.namespaces.get(namespace).and_then(|namespace| namespace.events);
+        let Some(newest) = events.and_then(|events| events.newest(cx)) else {
+            return;
+        };
+        let certain_from = entry.changes.last().map_or(entry.certain_from, |last| last.behind);
+        // What belongs to an earlier epoch was before all of this one.
+        let offset_of = |position: Position| match position.epoch() == newest.epoch() {
+            true => position.offset(),
+            false => 0,
+        };
+        let (since, certain_from) = (offset_of(entry.since), offset_of(certain_from));
         let rooms = Names::of(&rooms);
-        self.remember_socket(cx, namespace, &Record::Away(AwaySocket { id, secret, since, rooms }));
+        let away = AwaySocket { id, secret, since, certain_from, rooms };
+        self.remember_socket(cx, namespace, &Record::Away(away));
     }
 
     fn remember_socket(&mut self, cx: &mut Context<'_>, namespace: Key, record: &Record<'_>) {
@@ -85,6 +97,7 @@ impl Hub {
         let Some(events) = events.filter(|events| events.is_durable) else {
             return;
         };
+        let epoch = events.epoch();
         for message in cx.history(events.topic, ..) {
             match Record::read(message.message.as_bytes()) {
                 Some(Record::Away(away)) if !self.by_id.contains_key(&away.id) => {
@@ -94,8 +107,10 @@ impl Hub {
                         session: None,
                         flow: Flow::Away,
                         rooms: away.rooms.iter().map(Rc::from).collect(),
+                        changes: Vec::new(),
+                        certain_from: Position::new(epoch, away.certain_from),
                         secret: Some(away.secret),
-                        since: away.since,
+                        since: Position::new(epoch, away.since),
                         asks: std::collections::BTreeMap::new(),
                         times_away: 0,
                         auth: None,
@@ -138,7 +153,7 @@ impl Hub {
         let socket = *self.away.get(&claim.secret)?;
         let entry = self.sockets.get(socket).filter(|entry| entry.namespace == namespace)?;
         let events = self.namespaces.get(namespace)?.events?;
-        let joined = Position::new(events.newest(cx)?.epoch(), entry.since);
+        let joined = entry.since;
         // What came before it had joined was not for it.
         let behind = match claim.offset {
             Some(offset) if offset.epoch() == joined.epoch() => {
@@ -147,7 +162,10 @@ impl Hub {
             Some(offset) => offset,
             None => joined,
         };
-        if !events.has_all_behind(cx, behind) {
+        let certain_from = entry.certain_from;
+        let is_certain =
+            behind.epoch() != certain_from.epoch() || behind.offset() >= certain_from.offset();
+        if !is_certain || !events.has_all_behind(cx, behind) {
             self.forget_socket(cx, socket);
             return None;
         }
@@ -235,7 +253,7 @@ impl Hub {
             else {
                 continue;
             };
-            if self.is_for(&recipients, socket) {
+            if self.is_for(&recipients, socket, message.position) {
                 let outgoing = packet.to_outgoing();
                 bytes += outgoing.len();
                 missed.push((end, Rc::new(outgoing)));
@@ -266,12 +284,12 @@ impl Hub {
         }
     }
 
-    fn is_for(&self, recipients: &Recipients<'_>, socket: Key) -> bool {
+    /// Whether the event at that position was for a socket.
+    fn is_for(&self, recipients: &Recipients<'_>, socket: Key, event: Position) -> bool {
         let Some(entry) = self.sockets.get(socket) else {
             return false;
         };
-        recipients.include(entry.id, |room| {
-            entry.rooms.iter().any(|held| **held == *room) || room.parse() == Ok(entry.id)
-        })
+        recipients
+            .include(entry.id, |room| entry.was_in(room, event) || room.parse() == Ok(entry.id))
     }
 }

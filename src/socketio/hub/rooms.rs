@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::sockets::RoomChange;
 use super::{Flow, Hub};
 use crate::slots::Key;
 use crate::{Context, TopicId};
+
+/// How many changes of its rooms are known of a socket that may be recovered.
+const CHANGES_MAX: usize = 64;
 
 /// A room, or all of a namespace. Its members on WebSockets are subscribed to its topic.
 #[derive(Debug)]
@@ -37,11 +41,28 @@ impl Hub {
         }
         let namespace = entry.namespace;
         let name = self.make_room(cx, namespace, room);
-        if let Some(entry) = self.sockets.get_mut(socket) {
-            entry.rooms.extend(name);
+        if let (Some(entry), Some(name)) = (self.sockets.get_mut(socket), name) {
+            entry.rooms.push(Rc::clone(&name));
+            self.note_change(cx, socket, (name, true));
         }
         self.enter(cx, socket, Some(room));
         true
+    }
+
+    /// Notes that a socket has joined or left a room, for events that it recovers later.
+    fn note_change(&mut self, cx: &Context<'_>, socket: Key, (room, has_joined): (Rc<str>, bool)) {
+        let Some(entry) = self.sockets.get_mut(socket) else {
+            return;
+        };
+        let events = self.namespaces.get(entry.namespace).and_then(|namespace| namespace.events);
+        let Some(newest) = events.and_then(|events| events.newest(cx)) else {
+            return;
+        };
+        if entry.changes.len() == CHANGES_MAX {
+            let oldest = entry.changes.remove(0);
+            entry.certain_from = oldest.behind;
+        }
+        entry.changes.push(RoomChange { behind: newest, room, has_joined });
     }
 
     /// The name of a room, made if it does not exist.
@@ -74,7 +95,8 @@ impl Hub {
         let Some(index) = entry.rooms.iter().position(|held| **held == *room) else {
             return false;
         };
-        entry.rooms.swap_remove(index);
+        let name = entry.rooms.swap_remove(index);
+        self.note_change(cx, socket, (name, false));
         self.exit(cx, socket, Some(room));
         true
     }

@@ -9,7 +9,7 @@ use crate::slots::Key;
 use crate::socketio::handler::{AskId, DisconnectReason, NoAnswer};
 use crate::socketio::ids::{Secret, SocketId};
 use crate::socketio::packet::{Kind, Packet};
-use crate::{Context, TimerId};
+use crate::{Context, Position, TimerId};
 
 /// A client in a namespace.
 #[derive(Debug)]
@@ -20,10 +20,14 @@ pub(in super::super) struct SocketEntry {
     pub(in super::super) session: Option<Key>,
     pub(in super::super) flow: Flow,
     pub(in super::super) rooms: Vec<Rc<str>>,
+    /// The last changes of its rooms, in order, if it may be recovered.
+    pub(super) changes: Vec<RoomChange>,
+    /// Before this position it is not certain which rooms it was in.
+    pub(super) certain_from: Position,
     /// What lets its client recover it.
     pub(in super::super) secret: Option<Secret>,
-    /// The offset of the newest event when it joined.
-    pub(in super::super) since: u64,
+    /// The position of the newest event when it joined.
+    pub(in super::super) since: Position,
     /// The questions that are open, with the timers of their ends.
     pub(in super::super) asks: BTreeMap<u64, TimerId>,
     /// What the client sent to be let in.
@@ -46,7 +50,29 @@ pub(in super::super) enum Flow {
     Away,
 }
 
+/// A socket joined or left a room.
+#[derive(Debug)]
+pub(super) struct RoomChange {
+    /// The position of the newest event then.
+    pub(super) behind: Position,
+    pub(super) room: Rc<str>,
+    pub(super) has_joined: bool,
+}
+
 impl SocketEntry {
+    /// Whether it was in a room when the event at that position was sent.
+    pub(super) fn was_in(&self, room: &str, event: Position) -> bool {
+        // Changes of earlier epochs were before.
+        let is_later = |change: &&RoomChange| {
+            change.behind.epoch() == event.epoch() && change.behind.offset() >= event.offset()
+        };
+        let mut later = self.changes.iter().filter(|it| *it.room == *room).filter(is_later);
+        match later.next() {
+            Some(next) => !next.has_joined,
+            None => self.rooms.iter().any(|held| **held == *room),
+        }
+    }
+
     pub(in super::super) const fn is_connected(&self) -> bool {
         matches!(self.flow, Flow::Live | Flow::CatchingUp(_))
     }
@@ -71,8 +97,10 @@ impl Hub {
             session: Some(session),
             flow: Flow::Live,
             rooms: Vec::new(),
+            changes: Vec::new(),
+            certain_from: Position::new(0, 0),
             secret,
-            since: newest.map_or(0, |position| position.offset()),
+            since: newest.unwrap_or(Position::new(0, 0)),
             asks: BTreeMap::new(),
             auth: auth.map(Rc::from),
             is_recovered: false,

@@ -17,7 +17,7 @@ use eventwire::{
 use serde_json::{Value, json};
 
 use crate::shared::{Arrived, SimPeer, frame, request};
-use crate::util::disk::Disk;
+use crate::util::disk::{Disk, Fault};
 
 /// Longer than anything takes that does not wait for a heartbeat.
 const SOON: u64 = 1000;
@@ -195,6 +195,45 @@ fn a_client_recovers_without_waiting_for_anything_else() {
     assert_eq!(server.news(&mut client), [2]);
 }
 
+#[test]
+fn a_client_recovers_what_was_sent_to_the_rooms_that_it_was_in_then() {
+    let mut server = Server::new(Config::default());
+    let mut client = server.join("");
+    server.send(&client, r#"42["join","left"]"#);
+    // What follows is lost with the connection.
+    server.news(&mut client);
+    server.event_loop.reactor_mut().peer_stop_reading(client.peer.id());
+    server.emit(Some("left"), 1);
+    server.emit(Some("joined"), 2);
+    server.send(&client, r#"42["leave","left"]"#);
+    server.send(&client, r#"42["join","joined"]"#);
+    server.emit(Some("left"), 3);
+    server.emit(Some("joined"), 4);
+    server.lose(&client);
+    assert!(server.come_back(&mut client));
+    server.run(SOON);
+    assert_eq!(server.news(&mut client), [1, 4]);
+}
+
+#[test]
+fn an_offset_that_two_events_have_is_no_claim() {
+    let mut server = Server::new(Config::default().max_topic_bytes(50_000));
+    let mut client = server.join("");
+    server.emit(None, 1);
+    let all = server.io.of("/");
+    // More than the history may hold.
+    all.emit(&mut server.event_loop.context(), "news", (2, "x".repeat(60_000)));
+    server.run(SOON);
+    assert_eq!(server.news(&mut client), [1, 2]);
+    server.lose(&client);
+    server.emit(None, 3);
+    server.emit(None, 4);
+    assert!(!server.come_back(&mut client), "3 is missing");
+    server.emit(None, 5);
+    server.run(SOON);
+    assert_eq!(server.news(&mut client), [5]);
+}
+
 /// The events of the main namespace are on a disk.
 fn durable() -> Config {
     let topic = TopicConfig::default().history(History::of(1000));
@@ -240,6 +279,36 @@ fn clients_recover_from_a_restart_in_order() {
     assert!(server.come_back(&mut lost));
     server.run(SOON);
     assert_eq!(server.news(&mut lost), [5]);
+}
+
+#[test]
+fn clients_recover_nothing_from_before_a_failure_of_the_disk() {
+    let disk = Disk::default();
+    let mut server = Server::with_disk(durable(), 0, Some(&disk));
+    for number in 0..20 {
+        server.emit(None, number);
+    }
+    let [mut early, mut late] = [(); 2].map(|()| server.join(""));
+    server.send(&early, r#"42["join","room"]"#);
+    server.run(SOON);
+    server.news(&mut early);
+    disk.fail([Fault::Failure]);
+    server.emit(None, 20);
+    server.run(SOON);
+    server.lose(&late);
+    // The first event afterwards begins another epoch.
+    for number in 21..25 {
+        server.emit(Some("room"), number);
+    }
+    server.run(SOON);
+    assert_eq!(server.news(&mut early), [20, 21, 22, 23, 24]);
+    server.lose(&early);
+    server.emit(Some("room"), 25);
+    server.emit(Some("elsewhere"), 26);
+    assert!(server.come_back(&mut early));
+    assert!(!server.come_back(&mut late));
+    server.run(SOON);
+    assert_eq!(server.news(&mut early), [25]);
 }
 
 #[test]

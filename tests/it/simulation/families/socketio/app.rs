@@ -152,8 +152,7 @@ impl App {
         };
         if matches!(emitted, Emitted::Gone) {
             // It has lost its connection since its handler was called. It may recover the event.
-            let (life, emission) = (&mut self.lives[life], &mut self.emissions[number as usize]);
-            emission.is_void = true;
+            let life = &mut self.lives[life];
             let taken = if is_volatile { &mut life.volatile } else { &mut life.expected };
             assert_eq!(taken.pop(), Some(number));
             life.doubtful.extend((!is_volatile).then_some(number));
@@ -161,8 +160,7 @@ impl App {
     }
 
     fn change_rooms(&mut self, socket: &mut Socket<'_>, life: usize) {
-        if socket.recovered() || !socket.is_connected() {
-            // What it still recovers is chosen by the rooms that it is in.
+        if !socket.is_connected() {
             return;
         }
         let room = self.random.pick(&ROOMS);
@@ -268,9 +266,7 @@ impl SocketIoHandler<App> for Handler {
             if let Some((auth, life)) = auth.and_then(|auth| auth.life.map(|life| (auth, life))) {
                 app.check_refusal(life, auth.is_right, socket.now());
             }
-            let since = app.emissions.len() as u64;
-            let namespace = socket.namespace();
-            let life = Life::new(socket.id(), (client, visit), &namespace, since);
+            let life = Life::new(socket.id(), (client, visit), &socket.namespace());
             let former = app.by_id.insert(life.id, app.lives.len());
             assert_eq!(former, None, "an id was given twice");
             app.lives.push(life);
@@ -371,8 +367,7 @@ impl App {
             let (client, visit) = (self.lives[life].client, self.lives[life].visit);
             return self.recover(life, client, visit);
         }
-        let since = self.emissions.len() as u64;
-        let life = Life::new(socket.id(), (usize::MAX, 0), &socket.namespace(), since);
+        let life = Life::new(socket.id(), (usize::MAX, 0), &socket.namespace());
         self.by_id.insert(life.id, self.lives.len());
         self.lives.push(life);
     }
@@ -382,24 +377,12 @@ impl App {
         let life = &self.lives[index];
         assert!(matches!(life.state, State::Away(_)), "it was not away");
         assert_eq!(life.client, client, "another one's");
-        // A volatile event has the offset of what was sent before it.
-        let last = life.got.last().copied().max(life.last_volatile);
-        let first = last.map_or(life.since, |last| last + 1) as usize;
-        let behind = self.emissions[first..].iter().zip(first as u64..);
-        // What was sent before its rooms changed for the last time counts as if it had been in its
-        // present rooms.
-        let meant = behind.filter(|(it, _)| !it.is_volatile && life.is_meant(index, it));
-        let numbers: Vec<u64> = meant.map(|(_, number)| number).collect();
+        let has_missed = life.got.len() < life.expected.len();
         let life = &mut self.lives[index];
-        if life.expected[life.got.len()..] != numbers[..] {
-            self.outcomes.count("approximated");
-        }
-        if !numbers.is_empty() {
+        (life.state, life.visit, life.events) = (State::Live, visit, 0);
+        if has_missed {
             self.outcomes.count("replayed");
         }
-        life.expected.truncate(life.got.len());
-        life.expected.extend(numbers);
-        (life.state, life.visit, life.events) = (State::Live, visit, 0);
     }
 
     /// A client that wanted to recover begins anew.

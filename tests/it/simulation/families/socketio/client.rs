@@ -419,19 +419,21 @@ impl Client {
 
     // The end.
 
-    /// Checks that everything has come, if it is connected.
-    pub(super) fn conclude(&self, app: &mut App) {
+    /// Checks that everything has come, if it is connected. Returns in how many namespaces it is.
+    pub(super) fn conclude(&self, app: &mut App) -> usize {
         if self.session.as_ref().is_none_or(|session| session.is_silent) {
-            return;
+            return 0;
         }
         assert!(self.acks.is_empty() && self.partial.is_none(), "{self:?}");
-        for member in self.members.values().filter(|member| member.stage == Stage::In) {
+        let is_in = |member: &&Member| member.stage == Stage::In;
+        for member in self.members.values().filter(is_in) {
             let life = &app.lives[member.life.expect("it is in there")];
             assert_eq!(life.state, State::Live);
             assert_eq!(life.got, life.expected, "something is missing");
             assert_eq!(life.events, member.events, "an event did not arrive");
             app.outcomes.count("complete");
         }
+        self.members.values().filter(is_in).count()
     }
 
     /// Leaves in one of several ways.

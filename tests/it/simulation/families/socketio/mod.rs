@@ -174,9 +174,8 @@ impl World {
 }
 
 fn everything_came(world: &mut World) {
-    for client in &world.clients {
-        client.conclude(&mut world.app);
-    }
+    let sockets: usize = world.clients.iter().map(|it| it.conclude(&mut world.app)).sum();
+    assert_eq!(world.io.stats().sockets, sockets, "those who are silent are gone");
 }
 
 /// What ended leaves nothing.

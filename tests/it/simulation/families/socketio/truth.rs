@@ -17,8 +17,6 @@ pub(super) struct Emission {
     /// The only life that gets it.
     only: Option<usize>,
     pub(super) is_volatile: bool,
-    /// Nobody was there to get it.
-    pub(super) is_void: bool,
 }
 
 impl Emission {
@@ -31,8 +29,7 @@ impl Emission {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let (to, except) = (owned(to), owned(except));
         let namespace = namespace.to_owned();
-        let (skipped, only, is_void) = (None, None, false);
-        Self { namespace, to, except, skipped, only, is_volatile, is_void }
+        Self { namespace, to, except, skipped: None, only: None, is_volatile }
     }
 
     pub(super) fn to_one(namespace: &str, life: usize, is_volatile: bool) -> Self {
@@ -58,8 +55,6 @@ pub(super) struct Life {
     namespace: String,
     pub(super) state: State,
     pub(super) rooms: BTreeSet<String>,
-    /// What was sent before it connected.
-    pub(super) since: u64,
     /// The numbers of what it is to get, in order, and what of that its client has.
     pub(super) expected: Vec<u64>,
     pub(super) got: Vec<u64>,
@@ -76,12 +71,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn new(
-        id: SocketId,
-        (client, visit): (usize, usize),
-        namespace: &str,
-        since: u64,
-    ) -> Self {
+    pub(super) fn new(id: SocketId, (client, visit): (usize, usize), namespace: &str) -> Self {
         Self {
             id,
             client,
@@ -89,7 +79,6 @@ impl Life {
             namespace: namespace.to_owned(),
             state: State::Live,
             rooms: BTreeSet::new(),
-            since,
             expected: Vec::new(),
             got: Vec::new(),
             doubtful: Vec::new(),
@@ -105,8 +94,7 @@ impl Life {
     pub(super) fn is_meant(&self, index: usize, emission: &Emission) -> bool {
         let is_in = |room: &String| self.rooms.contains(room) || *room == self.id.to_string();
         let Emission { namespace, to, except, skipped, only, .. } = emission;
-        !emission.is_void
-            && *namespace == self.namespace
+        *namespace == self.namespace
             && only.is_none_or(|only| only == index)
             && *skipped != Some(index)
             && (to.is_empty() || to.iter().any(is_in))
@@ -137,7 +125,7 @@ impl Life {
 pub(super) struct Outcomes(BTreeMap<&'static str, u64>);
 
 /// What has to happen in some run.
-const OUTCOMES: [&str; 20] = [
+const OUTCOMES: [&str; 19] = [
     "broadcasts",
     "asked",
     "answered",
@@ -145,8 +133,6 @@ const OUTCOMES: [&str; 20] = [
     "denied",
     "recovered",
     "replayed",
-    // Rooms had changed behind what the client had.
-    "approximated",
     "refused",
     "late",
     "forgotten",
