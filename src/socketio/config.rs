@@ -143,7 +143,8 @@ impl SocketIoConfig {
     }
 
     /// Also lets clients join other namespaces, if the function admits their names. Default: none.
-    /// Such a namespace exists while it has members.
+    /// Such a namespace exists while it has members. Names with `#` or `!`, which the names of
+    /// topics use, are never admitted.
     #[must_use]
     pub fn admit_namespaces(mut self, admits: impl Fn(&str) -> bool + 'static) -> Self {
         self.admits = Rc::new(admits);
@@ -258,7 +259,10 @@ impl SocketIoConfig {
 
     /// Whether clients may join the namespace of that name.
     pub(super) fn admits(&self, name: &str) -> bool {
-        self.namespaces.iter().any(|listed| listed == name) || (self.admits)(name)
+        // Otherwise a namespace could have the topic of a room, or of another one's history.
+        let has_own_topics = || !name.contains(['#', '!']);
+        self.namespaces.iter().any(|listed| listed == name)
+            || (has_own_topics() && (self.admits)(name))
     }
 }
 

@@ -126,7 +126,7 @@ impl Hub {
     }
 
     /// Removes a namespace that has no sockets any more, unless it is listed.
-    pub(super) fn drop_namespace(&mut self, cx: &mut Context<'_>, key: Key) {
+    pub(in super::super) fn drop_namespace(&mut self, cx: &mut Context<'_>, key: Key) {
         let Some(namespace) = self.namespaces.get(key).filter(|namespace| namespace.sockets == 0)
         else {
             return;

@@ -42,9 +42,14 @@ impl<H> Server<H> {
             }
         }
         let socket = self.hub(|hub| {
+            // The handler may have ended the session.
+            hub.sessions.get(session)?;
             let namespace = hub.namespace(cx, name);
-            hub.add_socket(cx, session, namespace, auth)
+            Some(hub.add_socket(cx, session, namespace, auth))
         });
+        let Some(socket) = socket else {
+            return;
+        };
         self.welcome(cx, session, socket);
         self.call(cx, socket, |handler, socket| handler.on_connect(socket, state));
     }
@@ -100,6 +105,8 @@ impl<H> Server<H> {
             .and_then(|secret| hub.recover(cx, session, namespace, Claim { secret, offset }));
         if recovered.is_none() {
             hub.stats.not_recovered += 1;
+            // The handler may not let the client into a namespace that was made for its claim.
+            hub.drop_namespace(cx, namespace);
         }
         recovered
     }

@@ -196,6 +196,22 @@ fn a_client_recovers_without_waiting_for_anything_else() {
 }
 
 #[test]
+fn a_claim_that_is_refused_leaves_no_namespace() {
+    // Two are of the main namespace, and two of another one.
+    let mut server = Server::new(Config::default().max_topics(4));
+    let client = server.join("");
+    for number in 0..10 {
+        let claim = r#"{"pid":"AAAQIDBAUGBwgJCgsMDQ4PEA"}"#;
+        // The handler does not let it in.
+        server.send(&client, &format!("40/x{number},{claim}"));
+    }
+    let mut client = client;
+    assert_eq!(server.received(&mut client.peer).len(), 10);
+    let mut cx = server.event_loop.context();
+    assert!(cx.topic("one").is_ok() && cx.topic("two").is_ok());
+}
+
+#[test]
 fn a_client_recovers_what_was_sent_to_the_rooms_that_it_was_in_then() {
     let mut server = Server::new(Config::default());
     let mut client = server.join("");
@@ -213,6 +229,19 @@ fn a_client_recovers_what_was_sent_to_the_rooms_that_it_was_in_then() {
     assert!(server.come_back(&mut client));
     server.run(SOON);
     assert_eq!(server.news(&mut client), [1, 4]);
+}
+
+#[test]
+fn no_namespace_has_the_topics_of_another_one() {
+    let mut server = Server::new(Config::default());
+    let mut client = server.join("");
+    server.send(&client, r#"42["join","room"]"#);
+    server.received(&mut client.peer);
+    for name in ["/!events", "/#room"] {
+        server.send(&client, &format!("40{name},"));
+        let answers = server.received(&mut client.peer);
+        assert!(answers[0].starts_with(&format!("44{name},")), "{answers:?}");
+    }
 }
 
 #[test]
