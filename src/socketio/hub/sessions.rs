@@ -99,12 +99,13 @@ impl Hub {
     /// Bounds the sessions that nobody has come back to.
     fn note_unconfirmed(&mut self, cx: &mut Context<'_>, key: Key) {
         self.unconfirmed.push_back(key);
-        let is_confirmed =
-            |key: &Key| self.sessions.get(*key).is_none_or(|session| session.is_confirmed);
-        while self.unconfirmed.front().is_some_and(is_confirmed) {
-            self.unconfirmed.pop_front();
+        let most = self.config.limits.unconfirmed;
+        if self.unconfirmed.len() > most {
+            let sessions = &self.sessions;
+            self.unconfirmed
+                .retain(|key| sessions.get(*key).is_some_and(|session| !session.is_confirmed));
         }
-        if self.unconfirmed.len() > self.config.limits.unconfirmed {
+        if self.unconfirmed.len() > most {
             if let Some(oldest) = self.unconfirmed.pop_front() {
                 self.abort_session(cx, oldest, DisconnectReason::Lost);
             }
