@@ -84,7 +84,7 @@ impl Deadlines {
             return;
         };
         queue.due.push_back((at, due));
-        if queue.due.len() == 1 {
+        if queue.due.len() == 1 || self.timer.is_none() {
             self.arm(cx);
         }
     }
