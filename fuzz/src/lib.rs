@@ -25,6 +25,7 @@ targets! {
     connection: bodies::connection::run,
     differential: differential::run,
     engine_io_payload: bodies::engine_io_payload::run,
+    engine_io_session: bodies::engine_io_session::run,
     event_loop: bodies::event_loop::run,
     extensions: bodies::extensions::run,
     frame_client: bodies::frames::client,

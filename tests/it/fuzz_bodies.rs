@@ -16,6 +16,8 @@ const TARGETS: &[(&str, Body)] = &[
     ("connection", bodies::connection::run),
     #[cfg(feature = "socketio")]
     ("engine_io_payload", bodies::engine_io_payload::run),
+    #[cfg(feature = "socketio")]
+    ("engine_io_session", bodies::engine_io_session::run),
     ("event_loop", bodies::event_loop::run),
     #[cfg(feature = "deflate")]
     ("extensions", bodies::extensions::run),
@@ -43,6 +45,8 @@ const OTHERS: &[&str] = &[
     "inflate",
     #[cfg(not(feature = "socketio"))]
     "engine_io_payload",
+    #[cfg(not(feature = "socketio"))]
+    "engine_io_session",
     #[cfg(not(feature = "socketio"))]
     "socket_io_packet",
 ];
@@ -130,6 +134,12 @@ fn connection() {
 #[test]
 fn engine_io_payload() {
     check("engine_io_payload");
+}
+
+#[cfg(feature = "socketio")]
+#[test]
+fn engine_io_session() {
+    check("engine_io_session");
 }
 
 #[test]

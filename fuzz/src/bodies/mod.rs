@@ -4,6 +4,8 @@ pub(crate) mod connection;
 pub(crate) mod endpoint;
 #[cfg(feature = "socketio")]
 pub(crate) mod engine_io_payload;
+#[cfg(feature = "socketio")]
+pub(crate) mod engine_io_session;
 pub(crate) mod event_loop;
 #[cfg(feature = "deflate")]
 pub(crate) mod extensions;

@@ -1,6 +1,9 @@
 //! The state machine of a session: its transport, the upgrade, heartbeats, and what waits for
 //! polls.
 
+#[cfg(test)]
+mod tests;
+
 use std::mem;
 use std::rc::Rc;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::changes::Changes;
-use crate::TimerId;
 use crate::slots::Key;
 use crate::socketio::ids::{Secret, SocketId};
 use crate::socketio::reason::DisconnectReason;
+use crate::{Position, TimerId};
 
 /// A client in a namespace.
 #[derive(Debug)]
@@ -35,8 +35,8 @@ pub(in crate::socketio) struct Asks(pub(in crate::socketio) BTreeMap<u64, TimerI
 #[derive(Debug)]
 pub(in crate::socketio) struct Claim {
     pub(in crate::socketio) secret: Secret,
-    /// The offset of the newest event when the socket joined.
-    pub(in crate::socketio) since: u64,
+    /// The position of the newest event when the socket joined.
+    pub(in crate::socketio) since: Position,
     /// The rooms that it has entered and left since then.
     pub(in crate::socketio) changes: Changes,
     /// Tells the deadline of one absence from those of others.

@@ -38,8 +38,8 @@ impl Joins<'_> {
             flow: Flow::Live,
             rooms: Vec::new(),
             claim: secret.map(|secret| {
-                let since = newest.map_or(0, Position::offset);
-                Box::new(Claim { secret, since, changes: Changes::default(), times_away: 0 })
+                let since = newest.unwrap_or(Position::new(0, 0));
+                Box::new(Claim { secret, since, changes: Changes::from(since), times_away: 0 })
             }),
             asks: None,
             auth: auth.map(Rc::from),
@@ -114,6 +114,7 @@ impl Joins<'_> {
         let Some(events) = events.filter(|events| events.is_durable) else {
             return;
         };
+        let epoch = events.epoch();
         for message in cx.history(events.topic, ..) {
             match Record::read(message.message.as_bytes()) {
                 Some(Record::Away(away)) if !self.0.by_id.contains_key(&away.id) => {
@@ -125,8 +126,8 @@ impl Joins<'_> {
                         rooms: away.rooms.iter().map(Rc::from).collect(),
                         claim: Some(Box::new(Claim {
                             secret: away.secret,
-                            since: away.since,
-                            changes: changes_of(&away),
+                            since: Position::new(epoch, away.since),
+                            changes: changes_of(&away, epoch),
                             times_away: 0,
                         })),
                         asks: None,
@@ -161,11 +162,10 @@ impl Joins<'_> {
 }
 
 /// The changes of rooms that a record has.
-fn changes_of(away: &AwaySocket<'_>) -> Changes {
-    let mut changes = Changes::default();
+fn changes_of(away: &AwaySocket<'_>, epoch: u64) -> Changes {
+    let mut changes = Changes::from(Position::new(epoch, away.floor));
     for (room, behind, entered) in away.changes.iter() {
-        changes.push(room.into(), behind, entered);
+        changes.push(room.into(), Position::new(epoch, behind), entered);
     }
-    changes.set_floor(away.floor);
     changes
 }

@@ -43,15 +43,22 @@ impl EventLog {
         Some(Self { topic, epoch, floor: 0, is_durable: durability.is_some() })
     }
 
+    /// The epoch of the events that are remembered.
+    pub(in crate::socketio) const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// The position of the newest event, if all before it can be told.
     pub(in crate::socketio) fn newest(&self, cx: &Context<'_>) -> Option<Position> {
         cx.position(self.topic).filter(|position| position.epoch() == self.epoch)
     }
 
-    /// The events behind this offset cannot be told any more, or never could.
+    /// An event was sent that is not remembered.
     pub(in crate::socketio) fn forget(&mut self, cx: &Context<'_>) {
         if let Some(newest) = cx.position(self.topic) {
-            (self.epoch, self.floor) = (newest.epoch(), newest.offset());
+            // Clients have it with the offset that the next event gets, too, so that this offset
+            // does not tell what a client has.
+            (self.epoch, self.floor) = (newest.epoch(), newest.offset() + 2);
         }
     }
 

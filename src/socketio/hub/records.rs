@@ -8,7 +8,7 @@ use crate::socketio::record::{
     AwaySocket, Names, Packet, Recipients, Record, RoomChanges, write_changes, write_names,
     write_packet,
 };
-use crate::{Context, SendStatus};
+use crate::{Context, Position, SendStatus};
 
 /// Remembers events, and sockets that are away.
 pub(in crate::socketio) struct Records<'a>(pub(in crate::socketio) &'a mut Hub);
@@ -38,14 +38,23 @@ impl Records<'_> {
             return;
         };
         let rooms = write_names(entry.rooms.iter().map(|room| &**room));
-        let changes = write_changes(claim.changes.iter());
+        let events = self.0.namespaces.get(entry.namespace).and_then(|it| it.events);
+        let Some(epoch) = events.and_then(|events| events.newest(cx)).map(Position::epoch) else {
+            return;
+        };
+        // What belongs to an earlier epoch was before all of this one.
+        let offset = |position: Position| match position.epoch() == epoch {
+            true => position.offset(),
+            false => 0,
+        };
+        let changes = write_changes(claim.changes.iter(epoch));
         let away = AwaySocket {
             id: entry.id,
             secret: claim.secret,
-            since: claim.since,
+            since: offset(claim.since),
             rooms: Names::of(&rooms),
             changes: RoomChanges::of(&changes),
-            floor: claim.changes.floor(),
+            floor: offset(claim.changes.floor()),
             auth: entry.auth.as_deref().unwrap_or_default(),
         };
         let (namespace, record) = (entry.namespace, bytes_of(&Record::Away(away)));

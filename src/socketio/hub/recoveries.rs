@@ -50,7 +50,7 @@ impl Recoveries<'_> {
         let entry = self.0.sockets.get(socket).filter(|entry| entry.namespace == namespace)?;
         let events = self.0.namespaces.get(namespace)?.events?;
         let claim = entry.claim.as_deref()?;
-        let joined = Position::new(events.newest(cx)?.epoch(), claim.since);
+        let joined = claim.since;
         // What came before it had joined was not for it.
         let behind = match claimed.offset {
             Some(offset) if offset.epoch() == joined.epoch() => {
@@ -59,7 +59,7 @@ impl Recoveries<'_> {
             Some(offset) => offset,
             None => joined,
         };
-        let has_rooms = claim.changes.reach_back_to(behind.offset());
+        let has_rooms = claim.changes.reach_back_to(behind);
         if !has_rooms || !events.has_all_behind(cx, behind) {
             Endings(self.0).forget_socket(cx, socket);
             return None;
@@ -149,7 +149,7 @@ impl Recoveries<'_> {
             else {
                 continue;
             };
-            if self.0.is_for((end, &recipients), socket) {
+            if self.0.is_for((message.position, &recipients), socket) {
                 let outgoing = packet.to_outgoing();
                 bytes += outgoing.len();
                 missed.push((end, Rc::new(outgoing)));

@@ -69,8 +69,9 @@ impl Rooms<'_> {
         let (Some(newest), Some(claim)) = (newest, entry.claim.as_deref_mut()) else {
             return;
         };
-        if newest.offset() > claim.since {
-            claim.changes.push(Rc::clone(room), newest.offset(), entered);
+        // What is before all that it can recover makes no difference.
+        if newest != claim.since {
+            claim.changes.push(Rc::clone(room), newest, entered);
         }
     }
 

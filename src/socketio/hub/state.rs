@@ -15,7 +15,7 @@ use crate::socketio::ids::{Secret, SocketId};
 use crate::socketio::record::Recipients;
 use crate::socketio::stats::SocketIoStats;
 use crate::socketio::target::Target;
-use crate::{ConnectionId, ConnectionMap, Context};
+use crate::{ConnectionId, ConnectionMap, Context, Position};
 
 /// The state of a server. It is borrowed for one call at a time, and never while a handler runs.
 pub(in crate::socketio) type SharedHub = Rc<RefCell<Hub>>;
@@ -196,10 +196,10 @@ impl Hub {
         members
     }
 
-    /// Whether the event with that offset was for a socket.
+    /// Whether the event at that position was for a socket.
     pub(in crate::socketio) fn is_for(
         &self,
-        (offset, recipients): (u64, &Recipients<'_>),
+        (position, recipients): (Position, &Recipients<'_>),
         socket: Key,
     ) -> bool {
         let Some(entry) = self.sockets.get(socket) else {
@@ -208,7 +208,7 @@ impl Hub {
         recipients.include(entry.id, |room| {
             let is_in = entry.rooms.iter().any(|held| **held == *room);
             let changes = entry.claim.as_ref().map(|claim| &claim.changes);
-            changes.map_or(is_in, |changes| changes.was_in(room, offset, is_in))
+            changes.map_or(is_in, |changes| changes.was_in(room, position, is_in))
                 || room.parse() == Ok(entry.id)
         })
     }

@@ -31,6 +31,12 @@ mod readers;
 mod resets;
 mod rig;
 mod service;
+#[cfg(feature = "socketio")]
+mod socketio;
+#[cfg(feature = "socketio")]
+mod socketio_packets;
+#[cfg(feature = "socketio")]
+mod socketio_peer;
 #[cfg(feature = "tls")]
 mod tls_handshakes;
 #[cfg(feature = "tls")]
@@ -73,6 +79,12 @@ fn profile(name: &str) -> Profile {
         "readers" => readers::profile(),
         "readers, all that memory holds" => readers::much_memory(),
         "resets" => resets::profile(),
+        #[cfg(feature = "socketio")]
+        "socketio" => socketio_peer::profile(),
+        #[cfg(feature = "socketio")]
+        "socketio, impatient" => socketio_peer::impatient(),
+        #[cfg(feature = "socketio")]
+        "socketio, recovering" => socketio_peer::recovering(),
         #[cfg(feature = "tls")]
         "tls handshakes" => tls_handshakes::profile(),
         #[cfg(feature = "tls")]

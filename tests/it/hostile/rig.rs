@@ -123,6 +123,13 @@ impl Rig {
         Target { address: self.addresses.feed, secure: self.secure }
     }
 
+    /// Where clients of Socket.IO are served.
+    #[cfg(feature = "socketio")]
+    pub(super) fn socket_io(&self) -> Target {
+        let address = self.addresses.socket_io.expect("a profile that serves them");
+        Target { address, secure: self.secure }
+    }
+
     /// Broadcasts `count` messages of `len` bytes; returns how many were accepted.
     pub(super) fn broadcast(&mut self, count: usize, len: usize) -> usize {
         self.ask(&format!("{count} {len}")).parse().expect("a number")

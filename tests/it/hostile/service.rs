@@ -5,10 +5,15 @@ use std::net::SocketAddr;
 use std::{env, io, thread};
 
 use eventwire::proto::Limits;
+#[cfg(feature = "socketio")]
+use eventwire::socketio::{SocketIo, SocketIoConfig};
 use eventwire::{
     Config, Connection, EventLoop, LoopHandle, Message, OnPanic, SendStatus, ServerConfig, TopicId,
     WebSocketHandler, on_message,
 };
+
+#[cfg(feature = "socketio")]
+use super::socketio_peer;
 
 /// Tells the process which profile it serves with.
 pub(super) const PROFILE: &str = "EVENTWIRE_HOSTILE_PROFILE";
@@ -26,11 +31,26 @@ pub(super) struct Profile {
     pub(super) server: ServerConfig,
     /// Descriptors that the process may have.
     pub(super) descriptors: usize,
+    /// Serves clients of Socket.IO, too.
+    #[cfg(feature = "socketio")]
+    pub(super) socket_io: Option<SocketIoConfig>,
 }
 
 impl Profile {
     pub(super) const fn new(config: Config, server: ServerConfig) -> Self {
-        Self { config, server, descriptors: 8192 }
+        Self {
+            config,
+            server,
+            descriptors: 8192,
+            #[cfg(feature = "socketio")]
+            socket_io: None,
+        }
+    }
+
+    #[cfg(feature = "socketio")]
+    pub(super) fn socket_io(mut self, config: SocketIoConfig) -> Self {
+        self.socket_io = Some(config);
+        self
     }
 
     pub(super) const fn descriptors(mut self, count: usize) -> Self {
@@ -48,6 +68,9 @@ pub(super) struct Addresses {
     pub(super) feed: SocketAddr,
     /// Answers questions, and broadcasts.
     pub(super) control: SocketAddr,
+    /// Serves clients of Socket.IO, if the profile says so.
+    #[cfg(feature = "socketio")]
+    pub(super) socket_io: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -57,7 +80,13 @@ impl Addresses {
     pub(super) fn parse(line: &str) -> Option<Self> {
         let (_, list) = line.split_once(Self::MARK)?;
         let mut addresses = list.split_whitespace().map_while(|word| word.parse().ok());
-        Some(Self { echo: addresses.next()?, feed: addresses.next()?, control: addresses.next()? })
+        Some(Self {
+            echo: addresses.next()?,
+            feed: addresses.next()?,
+            control: addresses.next()?,
+            #[cfg(feature = "socketio")]
+            socket_io: addresses.next(),
+        })
     }
 }
 
@@ -74,12 +103,14 @@ impl WebSocketHandler<()> for Feed {
 struct Control {
     feed: TopicId,
     handle: LoopHandle,
+    #[cfg(feature = "socketio")]
+    io: Option<SocketIo>,
 }
 
 impl WebSocketHandler<()> for Control {
     fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()) {
         let answer = match message.as_text().and_then(|text| text.split_once(' ')) {
-            None => stats(&self.handle),
+            None => self.stats(conn),
             Some((count, len)) => {
                 let count: usize = count.parse().expect("a count");
                 let payload = vec![0; len.parse().expect("a length")];
@@ -88,6 +119,19 @@ impl WebSocketHandler<()> for Control {
             }
         };
         conn.send(&answer);
+    }
+}
+
+impl Control {
+    #[cfg(not(feature = "socketio"))]
+    fn stats(&self, _: &mut Connection<'_>) -> String {
+        stats(&self.handle)
+    }
+
+    #[cfg(feature = "socketio")]
+    fn stats(&self, conn: &mut Connection<'_>) -> String {
+        let further = self.io.as_ref().map(|io| socketio_peer::stats(io, conn));
+        stats(&self.handle) + &further.unwrap_or_default()
     }
 }
 
@@ -136,15 +180,27 @@ fn serve(profile: Profile) {
     let echo = on_message(|conn: &mut Connection<'_>, message: Message<'_>, _: &mut ()| {
         conn.send(message);
     });
-    let control = Control { feed: topic, handle: handle.clone() };
+    #[cfg(feature = "socketio")]
+    let io = profile.socket_io.map(SocketIo::new);
+    let control = Control {
+        feed: topic,
+        handle: handle.clone(),
+        #[cfg(feature = "socketio")]
+        io: io.clone(),
+    };
     // The control connection is not pinged.
     let quiet = ServerConfig::default().limits(Limits::default().ping_interval(None));
     let server = secured(profile.server);
     let listeners = [
         event_loop.listen("127.0.0.1:0", server.clone(), echo),
-        event_loop.listen("127.0.0.1:0", server, Feed(topic)),
+        event_loop.listen("127.0.0.1:0", server.clone(), Feed(topic)),
         event_loop.listen("127.0.0.1:0", quiet, control),
     ];
+    #[cfg(feature = "socketio")]
+    let socket_io =
+        io.map(|io| event_loop.listen("127.0.0.1:0", server, socketio_peer::routes(io)));
+    #[cfg(feature = "socketio")]
+    let listeners = listeners.into_iter().chain(socket_io);
     for listener in listeners {
         let address = event_loop.local_addr(listener.expect("listen")).expect("an address");
         addresses.push_str(&format!("{address} "));

@@ -39,6 +39,8 @@ mod peer;
 mod places;
 mod rates;
 mod reaching;
+#[cfg(feature = "socketio")]
+mod recovering;
 mod regressions;
 mod resuming;
 mod rig;

@@ -76,6 +76,11 @@ impl Peer {
     /// Connects with small system buffers, so that unread output soon backs up, and opens a
     /// WebSocket.
     pub(crate) fn narrow(target: impl Into<Target>) -> Self {
+        Self::begin_narrow(target).upgrade()
+    }
+
+    /// The same, without a WebSocket.
+    pub(crate) fn begin_narrow(target: impl Into<Target>) -> Self {
         let target = target.into();
         let domain = Domain::for_address(target.address);
         let socket = Socket::new(domain, Type::STREAM, None).expect("socket");
@@ -84,7 +89,7 @@ impl Peer {
         // The server's system makes room for a number of segments; those of a loopback are huge.
         socket.set_tcp_mss(1024).expect("set the size of segments");
         socket.connect_timeout(&target.address.into(), PATIENCE).expect("connect");
-        Self::over(target.wire(socket.into()), Role::Client).upgrade()
+        Self::over(target.wire(socket.into()), Role::Client)
     }
 
     /// Connects and opens a WebSocket.

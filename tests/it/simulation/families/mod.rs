@@ -20,6 +20,8 @@ mod resume;
 mod servers;
 mod shutdowns;
 mod site;
+#[cfg(feature = "socketio")]
+mod socketio;
 mod streams;
 mod topics;
 mod totals;
@@ -35,7 +37,7 @@ use super::world::{MAX_CONNECTIONS, Report, Setup};
 use crate::shared::Random;
 
 /// Seed `n` belongs to family `n % FAMILIES.len()`.
-const FAMILIES: [&str; 18] = [
+const FAMILIES: [&str; 19] = [
     "echo",
     "fetch",
     "topics",
@@ -54,10 +56,11 @@ const FAMILIES: [&str; 18] = [
     "http",
     "resume",
     "journal",
+    "socketio",
 ];
 
 /// Seeds of all families together.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 2109;
 
 /// One seed in this many runs twice, to compare the histories.
 const COMPARED: u64 = 13;
