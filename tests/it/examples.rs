@@ -715,7 +715,7 @@ fn the_first_examples_fit_on_a_page_and_none_is_long() {
             // With its tables, its clients and its warehouse it is a whole application.
             Some("orders.rs") => 200,
             // The same for stock clients: rooms, a sign-in, recovery.
-            Some("chat_io.rs") => 200,
+            Some("chat_io.html" | "chat_io.rs") => 200,
             // It serves all that conformance cases ask for, and is no example of how to begin.
             Some("socketio.rs") => 320,
             _ => 150,

@@ -96,7 +96,7 @@ impl Server {
     fn emit(&mut self, room: Option<&str>, value: u64) {
         let audience = self.io.of("/");
         let audience = room.into_iter().fold(audience, Audience::to);
-        audience.emit(&mut self.event_loop.context(), "news", (value,));
+        audience.emit("news", (value,), &mut self.event_loop.context());
     }
 
     fn send(&mut self, client: &Client, text: &str) {
@@ -251,7 +251,7 @@ fn an_offset_that_two_events_have_is_no_claim() {
     server.emit(None, 1);
     let all = server.io.of("/");
     // More than the history may hold.
-    all.emit(&mut server.event_loop.context(), "news", (2, "x".repeat(60_000)));
+    all.emit("news", (2, "x".repeat(60_000)), &mut server.event_loop.context());
     server.run(SOON);
     assert_eq!(server.news(&mut client), [1, 2]);
     server.lose(&client);

@@ -121,9 +121,9 @@ impl App {
         let number = self.note(emission);
         self.outcomes.count("broadcasts");
         match self.random.below(4) {
-            0 => drop(audience.emit(cx, "news", (number, attachment(number), attachment(number)))),
-            1 => drop(audience.emit(cx, "news", (number, "x".repeat(self.random.below(900))))),
-            _ => drop(audience.emit(cx, "news", (number,))),
+            0 => drop(audience.emit("news", (number, attachment(number), attachment(number)), cx)),
+            1 => drop(audience.emit("news", (number, "x".repeat(self.random.below(900))), cx)),
+            _ => drop(audience.emit("news", (number,), cx)),
         }
     }
 
@@ -136,9 +136,9 @@ impl App {
         let number = self.note(emission);
         let audience = match room {
             Some(room) => socket.to(room),
-            None => socket.broadcast(),
+            None => socket.others(),
         };
-        audience.emit(socket, "news", (number,));
+        audience.emit("news", (number,), socket);
     }
 
     /// Sends to one socket.
@@ -408,6 +408,6 @@ pub(super) fn say(io: &SocketIo, cx: &mut Context<'_>, app: &mut App) {
 
 pub(super) fn acknowledge_next(io: &SocketIo, cx: &mut Context<'_>, app: &mut App) {
     if let Some((ack, number)) = app.acks.pop_front() {
-        io.acknowledge(cx, ack, (number,));
+        io.acknowledge(ack, (number,), cx);
     }
 }
