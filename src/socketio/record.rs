@@ -15,6 +15,8 @@ pub(super) enum Record<'a> {
     Away(AwaySocket<'a>),
     /// A socket was recovered.
     Back(SocketId),
+    /// Something is missing before this offset, so that nothing is recovered from there.
+    Floor(u64),
 }
 
 /// The sockets that an event was for.
@@ -69,6 +71,7 @@ const ONE: u8 = 0;
 const MANY: u8 = 1;
 const AWAY: u8 = 2;
 const BACK: u8 = 3;
+const FLOOR: u8 = 4;
 
 /// No socket is skipped.
 const NOBODY: [u8; SocketId::BYTES] = [0xff; SocketId::BYTES];
@@ -172,6 +175,10 @@ impl<'a> Record<'a> {
                 out.push(BACK);
                 out.extend_from_slice(&id.to_bytes());
             }
+            Self::Floor(offset) => {
+                out.push(FLOOR);
+                out.extend_from_slice(&offset.to_be_bytes());
+            }
         }
     }
 
@@ -179,6 +186,9 @@ impl<'a> Record<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let mut reader = Reader(rest);
+        if *kind == FLOOR {
+            return reader.array().map(u64::from_be_bytes).map(Self::Floor);
+        }
         let id = reader.array()?;
         Some(match *kind {
             ONE => Self::Event(Recipients::One(SocketId::from_bytes(id)), Packet(reader.0)),
@@ -302,7 +312,7 @@ mod tests {
             prop_assert!(changes.iter().eq([("a", since, true), ("", 0, false)]));
             let (floor, auth) = (7, "{}");
             let away = AwaySocket { id: id(1), secret, since, rooms, changes, floor, auth };
-            for record in [Record::Away(away), Record::Back(id(4))] {
+            for record in [Record::Away(away), Record::Back(id(4)), Record::Floor(since)] {
                 let mut out = Vec::new();
                 record.write(&mut out);
                 prop_assert_eq!(Record::read(&out), Some(record));

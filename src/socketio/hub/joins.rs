@@ -114,7 +114,7 @@ impl Joins<'_> {
         let Some(events) = events.filter(|events| events.is_durable) else {
             return;
         };
-        let epoch = events.epoch();
+        let (epoch, mut floor) = (events.epoch(), None);
         for message in cx.history(events.topic, ..) {
             match Record::read(message.message.as_bytes()) {
                 Some(Record::Away(away)) if !self.0.by_id.contains_key(&away.id) => {
@@ -137,8 +137,13 @@ impl Joins<'_> {
                     self.0.away.insert(away.secret, socket);
                 }
                 Some(Record::Back(id)) => self.drop_restored(id),
+                Some(Record::Floor(stored)) => floor = Some(stored),
                 _ => {}
             }
+        }
+        let found = self.0.namespaces.get_mut(namespace);
+        if let (Some(found), Some(floor)) = (found, floor) {
+            found.events.iter_mut().for_each(|events| events.set_stored_floor(floor));
         }
         let restored: Vec<Key> = self.0.away.values().copied().collect();
         for key in restored {

@@ -86,7 +86,13 @@ impl Records<'_> {
         };
         if events.newest(cx).is_none() || cx.broadcast(events.topic, record) != SendStatus::Sent {
             // Something is missing from here on, so that nothing before can be recovered.
-            events.forget(cx);
+            return events.forget(cx);
+        }
+        if let Some(floor) = events.floor_to_store() {
+            let record = bytes_of(&Record::Floor(floor));
+            if cx.broadcast(events.topic, &record) == SendStatus::Sent {
+                events.set_stored_floor(floor);
+            }
         }
     }
 }
