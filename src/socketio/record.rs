@@ -15,6 +15,8 @@ pub(super) enum Record<'a> {
     Away(AwaySocket<'a>),
     /// A socket was recovered.
     Back(SocketId),
+    /// Something is missing before this offset, so that nothing is recovered from there.
+    Floor(u64),
 }
 
 /// The sockets that an event was for.
@@ -54,6 +56,7 @@ const ONE: u8 = 0;
 const MANY: u8 = 1;
 const AWAY: u8 = 2;
 const BACK: u8 = 3;
+const FLOOR: u8 = 4;
 
 /// No socket is skipped.
 const NOBODY: [u8; SocketId::BYTES] = [0xff; SocketId::BYTES];
@@ -131,6 +134,10 @@ impl<'a> Record<'a> {
                 out.push(BACK);
                 out.extend_from_slice(&id.to_bytes());
             }
+            Self::Floor(offset) => {
+                out.push(FLOOR);
+                out.extend_from_slice(&offset.to_be_bytes());
+            }
         }
     }
 
@@ -138,6 +145,9 @@ impl<'a> Record<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         let mut reader = Reader(rest);
+        if *kind == FLOOR {
+            return reader.array().map(u64::from_be_bytes).map(Self::Floor);
+        }
         let id = reader.array()?;
         Some(match *kind {
             ONE => Self::Event(Recipients::One(SocketId::from_bytes(id)), Packet(reader.0)),
@@ -252,7 +262,7 @@ mod tests {
             let (secret, certain_from) = (Secret::from_bytes([2; 18]), since / 2);
             let rooms = Names(&names);
             let away = AwaySocket { id: id(1), secret, since, certain_from, rooms };
-            for record in [Record::Away(away), Record::Back(id(4))] {
+            for record in [Record::Away(away), Record::Back(id(4)), Record::Floor(since)] {
                 let mut out = Vec::new();
                 record.write(&mut out);
                 prop_assert_eq!(Record::read(&out), Some(record));

@@ -28,6 +28,8 @@ pub(in super::super) struct EventLog {
     epoch: u64,
     /// Nothing can be recovered from before this offset.
     floor: u64,
+    /// Whether a restart of the program finds the floor.
+    is_floor_stored: bool,
     /// Whether it outlives the program.
     pub(in super::super) is_durable: bool,
 }
@@ -41,7 +43,13 @@ impl EventLog {
             return None;
         }
         let epoch = cx.position(topic)?.epoch();
-        Some(Self { topic, epoch, floor: 0, is_durable: durability.is_some() })
+        Some(Self {
+            topic,
+            epoch,
+            floor: 0,
+            is_floor_stored: true,
+            is_durable: durability.is_some(),
+        })
     }
 
     /// The epoch of the events that are remembered.
@@ -60,7 +68,18 @@ impl EventLog {
             // Clients have it with the offset that the next event gets, so that this offset does
             // not tell what a client has.
             (self.epoch, self.floor) = (newest.epoch(), newest.offset() + 2);
+            self.is_floor_stored = !self.is_durable;
         }
+    }
+
+    /// The floor, if it is still to be stored.
+    pub(in super::super) const fn floor_to_store(&self) -> Option<u64> {
+        if self.is_floor_stored { None } else { Some(self.floor) }
+    }
+
+    /// The floor is stored.
+    pub(in super::super) const fn set_stored_floor(&mut self, floor: u64) {
+        (self.floor, self.is_floor_stored) = (floor, true);
     }
 
     /// Whether every event behind a position is there.

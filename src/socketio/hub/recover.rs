@@ -87,7 +87,14 @@ impl Hub {
         };
         if events.newest(cx).is_none() || cx.broadcast(events.topic, record) != SendStatus::Sent {
             // Something is missing from here on, so that nothing before can be recovered.
-            events.forget(cx);
+            return events.forget(cx);
+        }
+        if let Some(floor) = events.floor_to_store() {
+            let mut record = Vec::new();
+            Record::Floor(floor).write(&mut record);
+            if cx.broadcast(events.topic, &record) == SendStatus::Sent {
+                events.set_stored_floor(floor);
+            }
         }
     }
 
@@ -97,7 +104,7 @@ impl Hub {
         let Some(events) = events.filter(|events| events.is_durable) else {
             return;
         };
-        let epoch = events.epoch();
+        let (epoch, mut floor) = (events.epoch(), None);
         for message in cx.history(events.topic, ..) {
             match Record::read(message.message.as_bytes()) {
                 Some(Record::Away(away)) if !self.by_id.contains_key(&away.id) => {
@@ -119,8 +126,13 @@ impl Hub {
                     self.away.insert(away.secret, socket);
                 }
                 Some(Record::Back(id)) => self.drop_restored(id),
+                Some(Record::Floor(stored)) => floor = Some(stored),
                 _ => {}
             }
+        }
+        let namespace = self.namespaces.get_mut(namespace);
+        if let (Some(namespace), Some(floor)) = (namespace, floor) {
+            namespace.events.iter_mut().for_each(|events| events.set_stored_floor(floor));
         }
         let restored: Vec<Key> = self.away.values().copied().collect();
         for key in restored {
