@@ -2,10 +2,10 @@
 
 use eventwire::CloseCode;
 
-use super::rig::{KIB, NOISE, Rig};
+use super::rig::{KIB, Rig};
 use super::socketio_peer::{
-    OUTBOX, PAYLOAD, Polling, QUEUED, SESSIONS, UNCONFIRMED, ask, echo, end, join, joined, open,
-    response, send, socket, start, text, upgrade,
+    NOISE, OUTBOX, PAYLOAD, Polling, QUEUED, SESSIONS, UNCONFIRMED, ask, echo, end, join, joined,
+    open, response, send, socket, start, text, upgrade,
 };
 use crate::util::Peer;
 

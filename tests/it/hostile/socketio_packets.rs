@@ -2,8 +2,9 @@
 
 use eventwire::proto::OpCode;
 
-use super::rig::NOISE;
-use super::socketio_peer::{NAMESPACES, PAYLOAD, Polling, ROOMS, echo, end, joined, start, text};
+use super::socketio_peer::{
+    NAMESPACES, NOISE, PAYLOAD, Polling, ROOMS, echo, end, joined, start, text,
+};
 
 /// More than there may be, of attachments.
 const TOO_MANY: usize = 11;
@@ -129,10 +130,10 @@ fn attachments_that_were_announced_and_never_come_hold_what_has_come() {
     rig.progress(2);
     echo(&mut guest);
     // Ten attachments of each session.
-    rig.assert_held_at_most((PEERS * 10 * PAYLOAD) as u64 + 4 * PAYLOAD as u64 + 2 * NOISE);
+    rig.assert_held_at_most((PEERS * 10 * PAYLOAD) as u64 + 4 * PAYLOAD as u64 + NOISE);
     drop(peers);
     rig.until(|rig| rig.stat("sessions") == 1);
-    end(rig, guest, 2 * NOISE);
+    end(rig, guest, NOISE);
 }
 
 #[test]

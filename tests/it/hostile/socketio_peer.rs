@@ -6,7 +6,7 @@ use eventwire::proto::OpCode;
 use eventwire::socketio::{Event, Recovery, Socket, SocketIo, SocketIoConfig, SocketIoHandler};
 use eventwire::{Config, Context, Routes, ServerConfig};
 
-use super::rig::{Rig, SESSION};
+use super::rig::{MIB, Rig, SESSION};
 use super::service::Profile;
 use crate::util::{Peer, Target, request};
 
@@ -18,6 +18,10 @@ pub(super) const UNCONFIRMED: usize = 50;
 pub(super) const NAMESPACES: usize = 8;
 pub(super) const ROOMS: usize = 16;
 pub(super) const QUEUED: usize = 256 * 1024;
+
+/// What the process may hold more than is accounted for. The code of requests and of Socket.IO
+/// comes into memory only after the rig has first looked at it.
+pub(super) const NOISE: u64 = 6 * MIB;
 
 /// Topics of the loop.
 const TOPICS: usize = 1000;

@@ -311,6 +311,28 @@ fn clients_recover_from_a_restart_in_order() {
 }
 
 #[test]
+fn what_was_not_kept_is_missed_after_a_restart_too() {
+    let disk = Disk::default();
+    let config = || durable().max_topic_bytes(50_000);
+    let mut server = Server::with_disk(config(), 0, Some(&disk));
+    let mut client = server.join("");
+    server.emit(None, 1);
+    server.run(SOON);
+    assert_eq!(server.news(&mut client), [1]);
+    server.lose(&client);
+    let all = server.io.of("/");
+    all.emit(&mut server.event_loop.context(), "news", (2, "x".repeat(60_000)));
+    server.emit(None, 3);
+    server.run(SOON);
+    server.event_loop.context().shutdown(Duration::from_secs(3600));
+    assert_eq!(server.event_loop.run(&mut ()).expect("a run").end, RunEnd::ShutDown);
+    drop(server);
+
+    let mut server = Server::with_disk(config(), 1, Some(&disk));
+    assert!(!server.come_back(&mut client), "2 is missing");
+}
+
+#[test]
 fn clients_recover_nothing_from_before_a_failure_of_the_disk() {
     let disk = Disk::default();
     let mut server = Server::with_disk(durable(), 0, Some(&disk));
