@@ -306,18 +306,12 @@ mod tests {
                 prop_assert_eq!(read, recipients);
                 prop_assert_eq!(&read_packet.to_outgoing(), &packet);
             }
-<<<<<<< HEAD
             let (secret, rooms) = (Secret::from_bytes([2; 18]), Names(&names));
             let written = write_changes([("a", since, true), ("", 0, false)].into_iter());
             let changes = RoomChanges(&written);
             prop_assert!(changes.iter().eq([("a", since, true), ("", 0, false)]));
             let (floor, auth) = (7, "{}");
             let away = AwaySocket { id: id(1), secret, since, rooms, changes, floor, auth };
-=======
-            let (secret, certain_from) = (Secret::from_bytes([2; 18]), since / 2);
-            let rooms = Names(&names);
-            let away = AwaySocket { id: id(1), secret, since, certain_from, rooms };
->>>>>>> sio-sim
             for record in [Record::Away(away), Record::Back(id(4)), Record::Floor(since)] {
                 let mut out = Vec::new();
                 record.write(&mut out);
