@@ -1,23 +1,51 @@
-//! Both protocols are codecs without I/O: [`engine_io`](crate::socketio::engine_io) reads and
-//! writes the packets of a transport, [`packet`](crate::socketio::packet) those of Socket.IO, and
-//! [`arguments`](crate::socketio::arguments) what an event carries.
+//! [`Routes::socket_io`](crate::Routes::socket_io) serves them at a path, beside everything else on
+//! the same port. A [`SocketIoHandler`] is called for what clients do: they join namespaces, send
+//! events and leave. It is lent a [`Socket`], the client in a namespace. A [`SocketIo`] reaches all
+//! clients from any other handler of the loop: an [`Audience`] is the members of rooms.
 //!
 //! ```
-//! use eventwire::socketio::packet::{Kind, Packet};
-//! use eventwire::socketio::{Arguments, arguments, engine_io};
+//! use eventwire::socketio::{Event, Socket, SocketIoConfig, SocketIoHandler};
+//! use eventwire::{Config, EventLoop, Routes, ServerConfig};
 //!
-//! // A client that asks for an acknowledgement of its event.
-//! let engine_io::Packet::Text(text) = engine_io::Packet::parse(r#"42/chat,7["say","hi"]"#)? else {
-//!     panic!("4 is the type of a text");
-//! };
-//! let packet = Packet::parse(text)?;
-//! assert_eq!((packet.kind, packet.namespace, packet.id), (Kind::Event, "/chat", Some(7)));
+//! struct Chat;
 //!
-//! let (name, json) = arguments::event(packet.data, packet.attachments)?;
-//! let (text,): (String,) = Arguments::new(json, &[]).read()?;
-//! assert_eq!((&*name, &*text), ("say", "hi"));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! impl SocketIoHandler<u64> for Chat {
+//!     fn on_connect(&mut self, socket: &mut Socket<'_>, _: &mut u64) {
+//!         socket.join("lobby");
+//!     }
+//!
+//!     fn on_event(&mut self, socket: &mut Socket<'_>, event: Event<'_>, said: &mut u64) {
+//!         if let ("say", Ok((text,))) = (event.name, event.arguments.read::<(String,)>()) {
+//!             *said += 1;
+//!             socket.to("lobby").emit("said", (*said, text), socket);
+//!             socket.acknowledge(event.ack, (*said,));
+//!         }
+//!     }
+//! }
+//!
+//! let routes = Routes::new().socket_io("/socket.io/", SocketIoConfig::default(), Chat);
+//! let mut event_loop = EventLoop::new(Config::default())?;
+//! event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes)?;
+//! # event_loop.turn(Some(std::time::Duration::ZERO), &mut 0)?;
+//! # Ok::<(), eventwire::Error>(())
 //! ```
+//!
+//! The [guide](crate::guide) says more, also for those who come from Node's server. The protocols are
+//! [Engine.IO 4](https://github.com/socketio/engine.io-protocol) and
+//! [Socket.IO 5](https://github.com/socketio/socket.io-protocol). Engine.IO 3, JSONP, WebTransport
+//! and other parsers than the default one are not served.
+//!
+//! Both protocols are also here as codecs without I/O: [`engine_io`] has the packets of a transport
+//! and the state machine of a session, [`packet`] the packets of Socket.IO, and [`arguments`] what
+//! an event carries.
+//!
+//! [`Audience`]: crate::socketio::Audience
+//! [`Socket`]: crate::socketio::Socket
+//! [`SocketIo`]: crate::socketio::SocketIo
+//! [`SocketIoHandler`]: crate::socketio::SocketIoHandler
+//! [`arguments`]: crate::socketio::arguments
+//! [`engine_io`]: crate::socketio::engine_io
+//! [`packet`]: crate::socketio::packet
 
 pub mod arguments;
 mod asks;
