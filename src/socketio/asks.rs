@@ -12,7 +12,8 @@ pub struct Ack {
     pub(super) id: u64,
 }
 
-/// Names a question to a client ([`Socket::ask`]). It never refers to another one of that client.
+/// Names a question to a client ([`Socket::ask`](super::Socket::ask)). It never refers to another
+/// one of that client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub(super) u64);
 

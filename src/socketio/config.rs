@@ -56,6 +56,7 @@ pub(super) struct Limits {
     pub(super) rooms: usize,
     pub(super) asks: usize,
     pub(super) queued: usize,
+    pub(super) partial: usize,
 }
 
 impl Default for SocketIoConfig {
@@ -82,6 +83,7 @@ impl Default for SocketIoConfig {
                 rooms: 1024,
                 asks: 256,
                 queued: 2 * 1024 * 1024,
+                partial: 64 * 1024 * 1024,
             },
             place: 0,
             #[cfg(feature = "deflate")]
@@ -234,6 +236,15 @@ impl SocketIoConfig {
     #[must_use]
     pub const fn max_queued(mut self, bytes: usize) -> Self {
         self.limits.queued = bytes;
+        self
+    }
+
+    /// The most bytes of attachments of all clients together whose packets are not whole. Default:
+    /// 64 MiB, as for [messages](crate::Config::max_inbound). A client whose attachment exceeds it
+    /// is disconnected.
+    #[must_use]
+    pub const fn max_partial(mut self, bytes: usize) -> Self {
+        self.limits.partial = bytes;
         self
     }
 

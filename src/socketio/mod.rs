@@ -30,8 +30,8 @@
 //! # Ok::<(), eventwire::Error>(())
 //! ```
 //!
-//! The [guide](crate::guide) says more, also for those who come from Node's server. The protocols are
-//! [Engine.IO 4](https://github.com/socketio/engine.io-protocol) and
+//! The [guide](crate::guide) says more, also for those who come from Node's server. The protocols
+//! are [Engine.IO 4](https://github.com/socketio/engine.io-protocol) and
 //! [Socket.IO 5](https://github.com/socketio/socket.io-protocol). Engine.IO 3, JSONP, WebTransport
 //! and other parsers than the default one are not served.
 //!

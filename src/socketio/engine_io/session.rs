@@ -176,7 +176,8 @@ impl<P: Copy + PartialEq, S: Copy + PartialEq> Session<P, S> {
     pub fn queued_bytes(&self) -> usize {
         match &self.state {
             State::Polling(polling) => polling.waiting.bytes(),
-            _ => 0,
+            State::Closing(waiting) => waiting.bytes(),
+            State::WebSocket(_) | State::Closed => 0,
         }
     }
 

@@ -67,6 +67,11 @@ impl Joins<'_> {
         session: Key,
     ) {
         if let Some(session) = self.0.sessions.get_mut(session) {
+            let name = self.0.sockets.get(socket).map(|entry| entry.namespace);
+            let name = name.and_then(|key| self.0.namespaces.get(key)).map(|it| &it.name);
+            if let (Some(left), Some(name)) = (&mut session.left, name) {
+                left.0.remove(name);
+            }
             // Most sessions have one socket.
             session.sockets.reserve_exact(1);
             session.sockets.push(socket);

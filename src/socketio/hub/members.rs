@@ -26,6 +26,12 @@ impl Members<'_> {
         let name = self.0.namespaces.get(entry.namespace).map(|it| Rc::clone(&it.name));
         if let (Some(session), Some(name)) = (entry.session, name) {
             Emits(self.0).send_packet(cx, session, Packet::new(Kind::Disconnect, &name));
+            if let Some(session) = self.0.sessions.get_mut(session) {
+                let left = &mut session.left.get_or_insert_default().0;
+                if left.len() < self.0.config.limits.namespaces {
+                    left.insert(name);
+                }
+            }
         }
         Endings(self.0).end_socket(cx, socket, DisconnectReason::Disconnected);
     }

@@ -28,6 +28,6 @@ pub(super) use members::Members;
 pub(super) use outputs::response;
 pub(super) use recoveries::{Claimed, Recoveries};
 pub(super) use rooms::Rooms;
-pub(super) use session::{Opening, Partial, Session};
+pub(super) use session::{AttachmentError, Opening, Partial, Session};
 pub(super) use sessions::Sessions;
 pub(super) use state::{Hub, SharedHub};

@@ -1,5 +1,9 @@
 //! A client with its transport.
 
+use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
+
 use bytes::Bytes;
 
 use crate::slots::Key;
@@ -18,6 +22,8 @@ pub(in crate::socketio) struct Session {
     pub(in crate::socketio) engine: Engine,
     pub(in crate::socketio) sockets: Vec<Key>,
     pub(in crate::socketio) handshake: Handshake,
+    /// The namespaces from which the application has disconnected the client.
+    pub(in crate::socketio) left: Option<Box<Left>>,
     /// A packet whose attachments have not all arrived.
     pub(in crate::socketio) partial: Option<Box<Partial>>,
     /// Counts heartbeats, and tells the deadlines of one from those of others.
@@ -34,6 +40,11 @@ pub(in crate::socketio) struct Session {
     pub(in crate::socketio) post: Option<ConnectionId>,
 }
 
+/// Namespaces from which the application has disconnected a client, and that the client has not
+/// joined again.
+#[derive(Debug, Default)]
+pub(in crate::socketio) struct Left(pub(in crate::socketio) BTreeSet<Rc<str>>);
+
 /// A packet whose attachments have not all arrived.
 #[derive(Debug)]
 pub(in crate::socketio) struct Partial {
@@ -41,6 +52,8 @@ pub(in crate::socketio) struct Partial {
     pub(in crate::socketio) text: String,
     pub(in crate::socketio) count: usize,
     pub(in crate::socketio) attachments: Vec<Bytes>,
+    /// How many bytes the attachments have.
+    pub(in crate::socketio) bytes: usize,
 }
 
 /// How a session begins.
@@ -49,4 +62,22 @@ pub(in crate::socketio) struct Opening {
     pub(in crate::socketio) handshake: Handshake,
     /// `None`: by polling.
     pub(in crate::socketio) socket: Option<ConnectionId>,
+}
+
+/// Why an attachment is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::socketio) enum AttachmentError {
+    /// No packet announced it.
+    Unannounced,
+    /// All clients together have sent too many whose packets are not whole.
+    TooMuch,
+}
+
+impl fmt::Display for AttachmentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unannounced => "an attachment that was not announced",
+            Self::TooMuch => "more attachments than may wait for their packets",
+        })
+    }
 }

@@ -1,10 +1,12 @@
 //! Sessions: opened, closed, written to, moved to a WebSocket.
 
+use bytes::Bytes;
+
 use super::deadlines::{Due, Kind};
 use super::endings::Endings;
 use super::message::Message;
 use super::outputs::Outputs;
-use super::session::{Engine, Opening, Session};
+use super::session::{AttachmentError, Engine, Opening, Partial, Session};
 use super::state::Hub;
 use crate::logging::log_line;
 use crate::slots::Key;
@@ -39,6 +41,7 @@ impl Sessions<'_> {
             engine,
             sockets: Vec::new(),
             handshake,
+            left: None,
             partial: None,
             beats: 0,
             upgrades: 0,
@@ -91,6 +94,35 @@ impl Sessions<'_> {
         Some(key)
     }
 
+    /// Adds an attachment to the packet that it belongs to. Returns the packet once it is whole.
+    pub(in crate::socketio) fn add_attachment(
+        &mut self,
+        key: Key,
+        bytes: Bytes,
+    ) -> Result<Option<Box<Partial>>, AttachmentError> {
+        let Hub { sessions, config, partial_bytes, .. } = &mut *self.0;
+        let partial = sessions.get_mut(key).and_then(|session| session.partial.as_mut());
+        let partial = partial.ok_or(AttachmentError::Unannounced)?;
+        if partial.attachments.len() + 1 == partial.count {
+            partial.attachments.push(bytes);
+            return Ok(self.take_partial(key));
+        }
+        *partial_bytes += bytes.len();
+        partial.bytes += bytes.len();
+        partial.attachments.push(bytes);
+        match *partial_bytes > config.limits.partial {
+            true => Err(AttachmentError::TooMuch),
+            false => Ok(None),
+        }
+    }
+
+    /// Takes a session's packet that was not whole.
+    fn take_partial(&mut self, key: Key) -> Option<Box<Partial>> {
+        let partial = self.0.sessions.get_mut(key)?.partial.take()?;
+        self.0.partial_bytes -= partial.bytes;
+        Some(partial)
+    }
+
     /// Lets a session act on its transports.
     pub(in crate::socketio) fn act<T>(
         &mut self,
@@ -139,11 +171,11 @@ impl Sessions<'_> {
     }
 
     fn end_sockets(&mut self, cx: &mut Context<'_>, key: Key, reason: DisconnectReason) {
-        let Some(session) = self.0.sessions.get_mut(key) else {
+        drop(self.take_partial(key));
+        let Some(session) = self.0.sessions.get(key) else {
             return;
         };
         log_line!(debug, "session ended: {reason}");
-        session.partial = None;
         for socket in session.sockets.clone() {
             Endings(self.0).end_socket(cx, socket, reason);
         }

@@ -51,6 +51,8 @@ pub(in crate::socketio) struct Hub {
     /// Whether these lists are served at the end of a call that goes on, or by an event that is on
     /// its way.
     pub(in crate::socketio) is_served: bool,
+    /// Bytes of attachments whose packets are not whole.
+    pub(in crate::socketio) partial_bytes: usize,
     pub(in crate::socketio) last_ask: u64,
     /// The memory of texts that are written.
     pub(in crate::socketio) text: String,
@@ -79,6 +81,7 @@ impl Hub {
             unflushed: Vec::new(),
             catching_up: Vec::new(),
             is_served: false,
+            partial_bytes: 0,
             last_ask: 0,
             text: String::new(),
             stats: SocketIoStats::default(),
@@ -139,6 +142,12 @@ impl Hub {
             let namespace_of = |socket| self.namespaces.get(self.sockets.get(socket)?.namespace);
             namespace_of(*socket).is_some_and(|it| *it.name == *namespace)
         })
+    }
+
+    /// Whether the application has disconnected a session's client from a namespace.
+    pub(in crate::socketio) fn was_disconnected(&self, session: Key, namespace: &str) -> bool {
+        let left = self.sessions.get(session).and_then(|session| session.left.as_ref());
+        left.is_some_and(|left| left.0.contains(namespace))
     }
 
     /// The socket of a session in a namespace, by its key.

@@ -9,7 +9,7 @@ use crate::socketio::arguments::{self, Arguments};
 use crate::socketio::asks::{Ack, AskId};
 use crate::socketio::engine_io::{self, Received};
 use crate::socketio::handler::{Event, SocketIoHandler};
-use crate::socketio::hub::{Endings, Members, Partial, Sessions};
+use crate::socketio::hub::{AttachmentError, Endings, Members, Partial, Sessions};
 use crate::socketio::packet::{InvalidPacket, Kind, Packet};
 use crate::socketio::reason::DisconnectReason;
 
@@ -21,8 +21,7 @@ enum Violation {
     UnexpectedKind,
     /// A text arrived where an attachment was to come.
     MissingAttachment,
-    /// An attachment arrived that no packet announced.
-    UnannouncedAttachment,
+    Attachment(AttachmentError),
     /// It is for a namespace that the client is not in.
     NotInNamespace,
     /// The client is in the namespace that it asks for.
@@ -84,7 +83,7 @@ impl<H> Server<H> {
         match packet.kind {
             Kind::BinaryEvent | Kind::BinaryAck if packet.attachments > 0 => {
                 let (text, count) = (text.to_owned(), packet.attachments);
-                let partial = Partial { text, count, attachments: Vec::new() };
+                let partial = Partial { text, count, attachments: Vec::new(), bytes: 0 };
                 self.hub(|hub| {
                     if let Some(session) = hub.sessions.get_mut(session) {
                         session.partial = Some(Box::new(partial));
@@ -106,14 +105,7 @@ impl<H> Server<H> {
     where
         H: SocketIoHandler<S>,
     {
-        let complete = self.hub(|hub| {
-            let held = &mut hub.sessions.get_mut(session)?.partial;
-            let partial = held.as_mut()?;
-            partial.attachments.push(bytes);
-            let is_complete = partial.attachments.len() == partial.count;
-            Some(if is_complete { held.take() } else { None })
-        });
-        match complete.ok_or(Violation::UnannouncedAttachment)? {
+        match self.hub(|hub| Sessions(hub).add_attachment(session, bytes))? {
             Some(partial) => {
                 let packet = Packet::parse(&partial.text)?;
                 self.handle(cx, session, (packet, &partial.attachments), state)
@@ -142,7 +134,11 @@ impl<H> Server<H> {
             self.join(cx, session, (packet.namespace, auth), state);
             return Ok(());
         }
-        let socket = socket.ok_or(Violation::NotInNamespace)?;
+        let Some(socket) = socket else {
+            // It may have been under way when the application disconnected the client.
+            let was_in = self.hub(|hub| hub.was_disconnected(session, packet.namespace));
+            return if was_in { Ok(()) } else { Err(Violation::NotInNamespace) };
+        };
         match packet.kind {
             Kind::Event | Kind::BinaryEvent => {
                 let (name, json) = arguments::event(packet.data, attachments.len())?;
@@ -177,6 +173,12 @@ impl<H> Server<H> {
     }
 }
 
+impl From<AttachmentError> for Violation {
+    fn from(error: AttachmentError) -> Self {
+        Self::Attachment(error)
+    }
+}
+
 impl From<InvalidPacket> for Violation {
     fn from(error: InvalidPacket) -> Self {
         Self::Packet(error)
@@ -189,7 +191,7 @@ impl std::fmt::Display for Violation {
             Self::Packet(error) => error.fmt(f),
             Self::UnexpectedKind => f.write_str("a packet that clients do not send"),
             Self::MissingAttachment => f.write_str("a text in place of an attachment"),
-            Self::UnannouncedAttachment => f.write_str("an attachment that was not announced"),
+            Self::Attachment(error) => error.fmt(f),
             Self::NotInNamespace => f.write_str("a packet for a namespace that was not joined"),
             Self::AlreadyInNamespace => f.write_str("a namespace is joined twice"),
             Self::UnexpectedPacket => f.write_str("an Engine.IO packet out of place"),

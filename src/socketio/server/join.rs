@@ -26,9 +26,9 @@ impl<H> Server<H> {
     {
         if let Some(socket) = self.recover(cx, session, (name, auth)) {
             self.welcome(cx, session, socket);
-            self.hub(|hub| Recoveries(hub).catch_up(cx, socket));
             self.call(cx, socket, |handler, socket| handler.on_connect(socket, state));
-            return;
+            // What the handler has sent comes behind it.
+            return self.hub(|hub| Recoveries(hub).catch_up(cx, socket));
         }
         match self.admit(cx, session, (name, auth), state) {
             Ok(()) => {}

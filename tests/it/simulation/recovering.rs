@@ -321,7 +321,7 @@ fn what_was_not_kept_is_missed_after_a_restart_too() {
     assert_eq!(server.news(&mut client), [1]);
     server.lose(&client);
     let all = server.io.of("/");
-    all.emit(&mut server.event_loop.context(), "news", (2, "x".repeat(60_000)));
+    all.emit("news", (2, "x".repeat(60_000)), &mut server.event_loop.context());
     server.emit(None, 3);
     server.run(SOON);
     server.event_loop.context().shutdown(Duration::from_secs(3600));
