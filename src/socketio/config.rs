@@ -191,7 +191,8 @@ impl SocketIoConfig {
     }
 
     /// The most sessions at once. Default: 65,536. Further clients get 503. WebSockets count as
-    /// [connections](crate::Config::max_connections), too.
+    /// [connections](crate::Config::max_connections), too. As many sockets may be away and
+    /// [recover](Self::recovery): beyond that the oldest one is forgotten.
     #[must_use]
     pub const fn max_sessions(mut self, count: usize) -> Self {
         self.limits.sessions = count;

@@ -275,6 +275,61 @@ fn events_are_recovered_by_the_rooms_of_their_time() {
 }
 
 #[test]
+fn as_many_may_be_away_as_there_may_be_sessions() {
+    let server = serving(|| recovering().max_sessions(2));
+    let address = server.address();
+    let mut claims = Vec::new();
+    for _ in 0..3 {
+        let (client, ids) = Client::join(address, Way::WebSocket, &json!({}));
+        claims.push(ids);
+        client.lose();
+        // It is away once its connection is gone.
+        while server.handle.stats().closed_by_failure < claims.len() as u64 {
+            std::thread::yield_now();
+        }
+    }
+    let (_client, first) = Client::join(address, Way::WebSocket, &json!({"pid": claims[0]["pid"]}));
+    let (_other, last) = Client::join(address, Way::WebSocket, &json!({"pid": claims[2]["pid"]}));
+    assert_eq!((first == claims[0], last == claims[2]), (false, true));
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn polls_are_compressed_for_clients_that_accept_it() {
+    use eventwire::DeflateConfig;
+
+    let server = serving(|| SocketIoConfig::default().deflate(DeflateConfig::default()));
+    let address = server.address();
+    for (accepted, is_compressed) in [("br, gzip", true), ("br", false)] {
+        let get = |path: &str| {
+            let mut peer = Peer::open(address);
+            let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {accepted}");
+            peer.write(format!("{head}\r\n\r\n").as_bytes());
+            let head = peer.head();
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            let body = peer.bytes(length.map_or(0, |length| length.parse().expect("a length")));
+            (head.contains("\r\nContent-Encoding: gzip\r\n"), body)
+        };
+        let (_, open) = get("/socket.io/?EIO=4&transport=polling");
+        let open: Value = serde_json::from_slice(&open[1..]).expect("JSON");
+        let sid = open["sid"].as_str().expect("an id");
+        let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+        assert_eq!(ask(address, "POST", &path, "40").0, 200);
+        get(&path);
+        assert_eq!(ask(address, "POST", &path, "42[\"join\",\"room\"]").0, 200);
+        let text = "x".repeat(5000);
+        let say = format!("42[\"say\",\"room\",\"{text}\"]");
+        assert_eq!(ask(address, "POST", &path, &say).0, 200);
+        let (has_coding, body) = get(&path);
+        assert_eq!(has_coding, is_compressed, "{accepted}");
+        match is_compressed {
+            true => assert!(body.starts_with(&[0x1f, 0x8b]) && body.len() < 200),
+            false => assert_eq!(body, format!("42[\"said\",\"{text}\"]").as_bytes()),
+        }
+    }
+}
+
+#[test]
 fn a_shutdown_does_not_wait_for_polls() {
     let server = serving(SocketIoConfig::default);
     let address = server.address();

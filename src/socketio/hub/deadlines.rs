@@ -97,6 +97,11 @@ impl Deadlines {
         }
     }
 
+    /// Takes the earliest deadline of a kind, whether it has come or not.
+    pub(in crate::socketio) fn take_first(&mut self, kind: Kind) -> Option<Due> {
+        self.queues[kind as usize].due.pop_front().map(|(_, due)| due)
+    }
+
     /// The next deadline that has come.
     pub(in crate::socketio) fn next(&mut self, now: Instant) -> Option<Due> {
         let has_come = |queue: &&mut Queue| queue.due.front().is_some_and(|(at, _)| *at <= now);

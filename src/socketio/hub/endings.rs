@@ -67,8 +67,19 @@ impl Endings<'_> {
                 self.0.away.insert(claim.secret, socket);
                 self.0.deadlines.begin(cx, Due { kind: Kind::Away, key: socket, number });
                 Records(self.0).remember_away(cx, socket);
+                self.bound_away(cx);
             }
             None => self.forget_socket(cx, socket),
+        }
+    }
+
+    /// Forgets the sockets that have been away for the longest time, if there are too many.
+    fn bound_away(&mut self, cx: &mut Context<'_>) {
+        while self.0.away.len() > self.0.config.limits.sessions {
+            match self.0.deadlines.take_first(Kind::Away) {
+                Some(due) => self.expire_away(cx, due),
+                None => return,
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! Stock clients of Socket.IO against the example `socketio`: those for Node and Python, and the
-//! one for browsers in Chromium.
+//! Stock clients of Socket.IO against the example `socketio`: those for Node, Python and Rust, and
+//! the one for browsers in Chromium.
 //!
 //! With `EVENTWIRE_SOCKET_IO_SERVER` in the environment, a command that `PORT PROFILE` is appended
 //! to, they talk to that server instead.
@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use self::server::{Profile, Server, is_reference};
-use super::client::{clients, command, skip, succeeds};
+use super::client::{clients, command, prepared, skip, succeeds};
 use super::nginx::{self, Nginx};
 
 /// A wait takes this long only if something is broken.
@@ -156,6 +156,21 @@ fn pass_on(lines: impl BufRead + Send + 'static) -> mpsc::Receiver<String> {
         }
     });
     receiver
+}
+
+/// With recovery, it does not take events with bytes: an offset follows them.
+#[test]
+fn rusts_client_exchanges_events_and_bytes() {
+    let program = prepared().join("rust_socketio/debug/rust-socketio-client");
+    if !program.exists() {
+        return skip("rust_socketio");
+    }
+    let server = Server::start(Profile::Load);
+    for way in WAYS {
+        let client = Client::spawn(Command::new(&program).args([&server.url(), *way]));
+        let (is_success, errors) = client.finish();
+        assert!(is_success, "{way}: {errors}");
+    }
 }
 
 #[test]
