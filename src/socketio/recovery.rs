@@ -9,10 +9,10 @@ use crate::{History, TopicConfig};
 /// Each namespace keeps its events in the history of one topic, `{path}{namespace}!events`:
 /// `/socket.io/!events` for the namespace `/` of a server at `/socket.io/`. The offset that a
 /// client gets with each event is the event's position there. A client that comes back in time is
-/// a member of its rooms again, and gets every event that it missed, once and in order: by the rooms
-/// in which it was when the event was sent. If that cannot be said with certainty, it begins anew,
-/// and knows it: its `recovered` is false. That is so if the history is too short, and if the client
-/// has entered and left rooms more than 64 times since its last event.
+/// a member of its rooms again, and gets every event that it missed, once and in order: by the
+/// rooms in which it was when the event was sent. If that cannot be said with certainty, it begins
+/// anew, and knows it: its `recovered` is false. That is so if the history is too short, and if the
+/// client has entered and left rooms more than 64 times since its last event.
 ///
 /// A client that has got no event yet recovers from the time at which it joined.
 ///

@@ -1,5 +1,5 @@
-//! `rust-socketio-client URL WAY`: events, bytes and acknowledgements by `rust_socketio`. It fails if
-//! an answer is another one, or does not come.
+//! `rust-socketio-client URL WAY`: events, bytes and acknowledgements by `rust_socketio`. It fails
+//! if an answer is another one, or does not come.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
