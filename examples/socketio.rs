@@ -12,6 +12,7 @@ use eventwire::socketio::{
     SocketIoConfig, SocketIoHandler, Transport, Written,
 };
 use eventwire::{Config, Context, Cors, EventLoop, Routes, ServerConfig};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -273,7 +274,15 @@ fn config(profile: &str) -> Option<SocketIoConfig> {
     }
 }
 
+/// Lets as many connections be open as the system allows, because thousands of clients may come.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where that is refused, fewer clients are served.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
 fn serve(port: u16, config: SocketIoConfig) -> Result<(), eventwire::Error> {
+    raise_file_limit();
     let io = SocketIo::new(config);
     let routes = Routes::new().socket_io("/socket.io/", io.clone(), Handler).on(
         move |cx: &mut Context<'_>, later: &Later, _| {
