@@ -33,6 +33,7 @@ impl SocketIoHandler<Log> for Rooms {
                 socket.everyone().to(&room).emit("said", (text,), socket);
             }
             "ask" => drop(socket.ask("question", (), PATIENCE)),
+            "kick" => socket.disconnect(),
             "panic" => panic!("as the client asks"),
             _ => {}
         }
@@ -271,6 +272,45 @@ fn events_are_recovered_by_the_rooms_of_their_time() {
         let missed = [anna.event().0, anna.event().0];
         assert_eq!(missed, [json!(["said", 2]), json!(["said", 3])], "{way:?}");
         assert_eq!(anna.call(&json!(["who"]))[0], json!(true));
+    }
+}
+
+#[test]
+fn a_packet_that_a_disconnection_overtakes_does_no_harm() {
+    for way in [Way::WebSocket, Way::Polling] {
+        let server = serving(SocketIoConfig::default);
+        let (mut client, _) = Client::join(server.address(), way, &json!({}));
+        client.send("42[\"kick\"]");
+        client.send("427[\"who\"]");
+        assert_eq!(client.packet(), "41");
+        client.send("40");
+        assert!(client.packet().starts_with("40{"), "{way:?}");
+        client.call(&json!(["who"]));
+        // It was never in this one.
+        let mut other = Client::open(server.address(), Way::WebSocket);
+        other.send("42/never,[\"who\"]");
+        let Client::WebSocket(mut peer) = other else { panic!("it is on a WebSocket") };
+        peer.expect_close(CloseCode::NORMAL);
+    }
+}
+
+#[test]
+fn attachments_that_wait_for_their_packets_are_bounded() {
+    let server = serving(|| SocketIoConfig::default().max_partial(1000));
+    let placeholder = |num| json!({"_placeholder": true, "num": num});
+    for _ in 0..5 {
+        let (client, _) = Client::join(server.address(), Way::WebSocket, &json!({}));
+        let Client::WebSocket(mut peer) = client else { panic!("it is on a WebSocket") };
+        let event = json!(["who", placeholder(0), placeholder(1)]);
+        peer.send(&*format!("452-7{event}"));
+        peer.send(&[0; 600][..]);
+        peer.send(&[0; 600][..]);
+        peer.expect("437[false,\"{}\"]");
+        let event = json!(["who", placeholder(0), placeholder(1), placeholder(2)]);
+        peer.send(&*format!("453-7{event}"));
+        peer.send(&[0; 600][..]);
+        peer.send(&[0; 600][..]);
+        peer.expect_close(CloseCode::NORMAL);
     }
 }
 
