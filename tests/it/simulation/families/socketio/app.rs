@@ -36,6 +36,8 @@ pub(super) struct Rules {
 pub(super) struct VisitNote {
     /// It does not answer pings, or has left without a word.
     pub(super) is_silent: bool,
+    /// It stopped reading for some time, and may have missed a ping.
+    pub(super) stopped_reading: bool,
     /// It ended in its application's view.
     pub(super) has_ended: bool,
 }
@@ -339,7 +341,8 @@ impl App {
     }
 
     fn check_reason(&mut self, life: usize, reason: DisconnectReason) {
-        let is_silent = self.visits[self.lives[life].visit].is_silent;
+        let visit = self.visits[self.lives[life].visit];
+        let is_silent = visit.is_silent || visit.stopped_reading;
         match reason {
             DisconnectReason::PingTimeout => {
                 assert!(is_silent || !self.rules.is_lossless, "it answered every ping");

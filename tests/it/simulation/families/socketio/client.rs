@@ -137,7 +137,11 @@ impl Client {
             session.abandon_upgrade(place.reactor, random, &mut place.app.outcomes);
         } else if random.percent(3) {
             session.toggle(place.reactor);
+            if session.is_paused() {
+                self.note(place.app).stopped_reading = true;
+            }
         }
+        let Some(session) = &self.session else { return };
         if session.is_open() && !session.is_silent {
             let is_anywhere = self.members.values().any(|member| member.stage != Stage::Out);
             if place.random.percent(if is_anywhere { 3 } else { 40 }) {

@@ -295,6 +295,10 @@ impl Session {
         }
     }
 
+    pub(super) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     pub(super) fn read_on(&mut self, reactor: &mut SimReactor) {
         if self.is_paused {
             self.toggle(reactor);
