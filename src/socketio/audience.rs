@@ -17,7 +17,8 @@ use crate::slots::Key;
 /// A room is named by a text. Each socket is also in the room that is named by its
 /// [id](super::Socket::id). A room exists while it has members. Its topic is
 /// `{path}{namespace}#{room}`: `/socket.io/#lobby` for the room `lobby` of the namespace `/`, so
-/// that other handlers of the loop may broadcast packets to it.
+/// that other handlers of the loop may broadcast packets to it. Other connections that are
+/// subscribed to it get what is sent to the room while it exists.
 ///
 /// An event to one room, or to all of the namespace, is encoded once for all that are on
 /// WebSockets. Several rooms, and exceptions of rooms, take a list of the sockets for each event;

@@ -9,7 +9,7 @@ use super::ids::{Secret, SocketId};
 /// Something that a namespace remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Record<'a> {
-    /// An event, and whom it was for.
+    /// An event, and the sockets that it was for.
     Event(Recipients<'a>, Packet<'a>),
     /// A socket has lost its connection, and may be recovered.
     Away(AwaySocket<'a>),

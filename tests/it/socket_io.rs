@@ -471,6 +471,12 @@ fn a_room_is_a_topic_that_others_can_hear_and_speak_to() {
     assert!(plain.head().starts_with("HTTP/1.1 101 "));
     plain.send("subscribe");
     plain.expect("subscribed");
+    // The members by polling are no subscribers of the topic.
+    let (mut polling, _) = Client::join(server.address(), Way::Polling, &json!({}));
+    polling.call(&json!(["join", "room"]));
+    polling.send("42[\"say\",\"room\",0]");
+    assert_eq!(polling.packet(), "42[\"said\",0]");
+    plain.expect("42[\"said\",0]");
     let (mut client, _) = Client::join(server.address(), Way::WebSocket, &json!({}));
     client.call(&json!(["join", "room"]));
     client.send("42[\"say\",\"room\",1]");

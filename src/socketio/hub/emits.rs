@@ -210,11 +210,12 @@ impl Emits<'_> {
         let Some(found) = found else {
             return SendStatus::Sent;
         };
-        let (topic, has_subscribers) = (found.topic, found.members > found.detached.len());
+        // Connections of other handlers may be subscribed, too.
+        let topic = found.topic.filter(|topic| cx.subscriber_count(*topic) > 0);
         let detached: Vec<Key> =
             found.detached.iter().copied().filter(|member| Some(*member) != skipped).collect();
         let mut status = SendStatus::Sent;
-        if let Some(topic) = topic.filter(|_| has_subscribers) {
+        if let Some(topic) = topic {
             status = self.broadcast_to(cx, topic, skipped, message);
         }
         let others = self.send_to_each(cx, &detached, message, false);

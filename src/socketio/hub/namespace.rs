@@ -51,7 +51,7 @@ impl EventLog {
         self.epoch
     }
 
-    /// The position of the newest event, if all before it can be told.
+    /// The position of the newest event, if all before it are remembered.
     pub(in crate::socketio) fn newest(&self, cx: &Context<'_>) -> Option<Position> {
         cx.position(self.topic).filter(|position| position.epoch() == self.epoch)
     }

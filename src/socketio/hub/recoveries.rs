@@ -37,8 +37,8 @@ pub(in crate::socketio) struct Claimed {
 pub(in crate::socketio) struct Recoveries<'a>(pub(in crate::socketio) &'a mut Hub);
 
 impl Recoveries<'_> {
-    /// Recovers the socket that a client claims, if all that it missed can be told. Otherwise the
-    /// claim is void.
+    /// Recovers the socket that a client claims, if all that it missed is remembered. Otherwise
+    /// the claim is void.
     pub(in crate::socketio) fn recover(
         &mut self,
         cx: &mut Context<'_>,

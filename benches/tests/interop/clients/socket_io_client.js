@@ -413,7 +413,7 @@ async function recovers_missed_events() {
     between.close();
 }
 
-/// Connections are cut at any moment while events flow. Whoever is told to have recovered has missed
+/// Connections are cut at any moment while events flow. A client that has recovered has missed
 /// nothing, and nothing comes twice.
 async function recovers_while_events_flow() {
     const between = await proxy();

@@ -233,7 +233,7 @@ pub(super) fn contents(number: u64) -> Vec<u8> {
 struct Auth {
     /// The life that it wants back.
     life: Option<usize>,
-    /// It has told the truth.
+    /// Whether what it says is true.
     #[serde(default)]
     is_right: bool,
 }
