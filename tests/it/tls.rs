@@ -12,8 +12,8 @@ use eventwire::proto::http::HttpResponse;
 use eventwire::proto::{Limits, OpCode};
 use eventwire::{
     ClientConfig, CloseCode, Config, ConnectError, Connection, Disconnect, Error, EventLoop,
-    Message, Routes, ServerConfig, TlsClient, TlsServer, TrustedProxies, WebSocketHandler,
-    on_message,
+    Message, OriginPolicy, Routes, ServerConfig, TlsClient, TlsServer, TrustedProxies,
+    WebSocketHandler, on_message,
 };
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, HandshakeKind, StreamOwned};
@@ -411,6 +411,24 @@ fn over_tls_a_page_in_the_clear_is_of_another_origin() {
     ] {
         let mut stream = connect(server.address(), &ONE.others_client(&[]));
         stream.write_all(&request("/", &format!("Origin: {page}\r\n"))).expect("write");
+        let head = read_head(&mut stream).expect("an answer");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{page}: {head}");
+    }
+    // So it is for requests that handlers check.
+    let routes = || {
+        Routes::new().get("/", |_, request, (): &mut ()| {
+            let checked = OriginPolicy::SameOrigin.check_request(request);
+            HttpResponse::new(if checked.is_ok() { 204 } else { 403 })
+        })
+    };
+    let server = Server::start(Config::default(), move |event_loop: &mut EventLoop<()>| {
+        let listener = event_loop.listen("127.0.0.1:0", with(&ONE), routes()).expect("listen");
+        event_loop.local_addr(listener).expect("an address")
+    });
+    for (page, status) in [("https://localhost", 204), ("http://localhost", 403)] {
+        let mut stream = connect(server.address(), &ONE.others_client(&[]));
+        let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: {page}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("write");
         let head = read_head(&mut stream).expect("an answer");
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{page}: {head}");
     }

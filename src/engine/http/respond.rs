@@ -89,6 +89,7 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             Ok(request) => request,
             Err(error) => return self.refuse_request(error.into(), is_head),
         };
+        request.set_over_tls(endpoint.speaks_tls());
         body.into_iter().for_each(|body| request.set_body(body));
         let client = match endpoint.client(&request, peer) {
             Ok(client) => client,

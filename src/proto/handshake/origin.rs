@@ -33,6 +33,10 @@ pub enum OriginPolicy {
     Any,
 }
 
+/// The schemes that count as the same origin if TLS is used, and otherwise.
+const TLS: &[&str] = &["https"];
+const ANY: &[&str] = &["http", "https"];
+
 impl OriginPolicy {
     /// Checks the origin of a request that came without TLS. A proxy may have ended TLS, so pages
     /// of `http` and of `https` both have the same origin.
@@ -42,12 +46,13 @@ impl OriginPolicy {
     /// [`HandshakeError::OriginNotAllowed`] if the request has an origin that the policy does not
     /// allow.
     pub fn check(&self, request: &UpgradeRequest<'_>) -> Result<(), HandshakeError> {
-        self.check_for(request.origin(), request.host(), &["http", "https"])
+        self.check_for(request.origin(), request.host(), ANY)
     }
 
-    /// Checks the origin of a request that asks for no WebSocket, as [`check`](Self::check). CORS
-    /// keeps foreign pages from reading responses ([`Cors`](crate::Cors)). This keeps them from
-    /// causing something.
+    /// Checks the origin of a request that asks for no WebSocket: as
+    /// [`check_over_tls`](Self::check_over_tls) if it came over TLS to this end, and otherwise as
+    /// [`check`](Self::check). CORS keeps foreign pages from reading responses
+    /// ([`Cors`](crate::Cors)). This keeps them from causing something.
     ///
     /// ```
     /// use eventwire::{HttpResponse, OriginPolicy, Routes};
@@ -66,7 +71,8 @@ impl OriginPolicy {
     ///
     /// As [`check`](Self::check), or why the origin is malformed.
     pub fn check_request(&self, request: &HttpRequest<'_>) -> Result<(), HandshakeError> {
-        self.check_for(request.origin()?, request.host(), &["http", "https"])
+        let schemes = if request.is_over_tls() { TLS } else { ANY };
+        self.check_for(request.origin()?, request.host(), schemes)
     }
 
     /// Checks the origin of a request that came over TLS. A page of `http` has another origin,
@@ -76,7 +82,7 @@ impl OriginPolicy {
     ///
     /// The same as [`check`](Self::check).
     pub fn check_over_tls(&self, request: &UpgradeRequest<'_>) -> Result<(), HandshakeError> {
-        self.check_for(request.origin(), request.host(), &["https"])
+        self.check_for(request.origin(), request.host(), TLS)
     }
 
     /// `schemes`: the schemes that count as the same origin.

@@ -28,6 +28,7 @@ pub struct HttpRequest<'a> {
     target: Target<'a>,
     /// Whether the version is HTTP/1.0. Then `Host` may be missing.
     is_http_1_0: bool,
+    is_over_tls: bool,
     fields: Fields<'a>,
     /// The body, if it was received.
     body: Option<&'a [u8]>,
@@ -91,7 +92,8 @@ impl<'a> HttpRequest<'a> {
         let method = parsed.method.unwrap_or_default();
         let target = Target(parsed.path.unwrap_or_default());
         let fields = keep(parsed.headers);
-        Ok(Self { method, target, is_http_1_0, fields, body: None, template: None })
+        let is_over_tls = false;
+        Ok(Self { method, target, is_http_1_0, is_over_tls, fields, body: None, template: None })
     }
 
     /// Checks what every request for a resource must have.
@@ -156,6 +158,16 @@ impl<'a> HttpRequest<'a> {
         self.is_http_1_0
             || self.fields.has_token("Connection", "close").unwrap_or(true)
             || (self.body.is_none() && self.fields.check_no_body().is_err())
+    }
+
+    /// Notes whether the request came over TLS, which its head does not say.
+    pub(crate) const fn set_over_tls(&mut self, is_over_tls: bool) {
+        self.is_over_tls = is_over_tls;
+    }
+
+    /// Whether the request came over TLS to this end. A proxy may have ended TLS before.
+    pub(crate) const fn is_over_tls(&self) -> bool {
+        self.is_over_tls
     }
 
     /// Gives the request the body that belongs to its head.
