@@ -3,8 +3,6 @@
 use std::fmt;
 use std::io;
 
-use crate::load::Fault;
-
 /// An error that ends a command with exit code 1.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -16,7 +14,7 @@ pub(crate) enum Error {
     /// The server did not accept the WebSocket opening handshake.
     Handshake { target: String, reason: String },
     /// One connection failed: it was closed, or its data was wrong.
-    Connection { index: usize, fault: Fault },
+    Connection { index: usize, fault: String },
     /// The server sent nothing for too long while answers were outstanding.
     Stalled { outstanding: u64, seconds: u64 },
     /// Events were lost, or arrived in the wrong order.

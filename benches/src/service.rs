@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::error::Error;
 use crate::idle::IdleMode;
-use crate::machine::{self, ThreadCpu};
+use crate::machine::{self, CpuClock};
 
 /// What the server does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,6 +21,25 @@ pub(crate) enum Service {
     /// A message whose eighth byte is `E` is echoed to its sender only, which gets no broadcasts
     /// after that. So a connection can measure round trips during broadcasts.
     Broadcast,
+    /// Answer every request with a page of 13 bytes
+    Page,
+    /// Socket.IO, with the events of the command `socketio`
+    SocketIo,
+    /// Topics with histories, for the command `resume`
+    Resume,
+}
+
+impl Service {
+    /// The word on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Broadcast => "broadcast",
+            Self::Page => "page",
+            Self::SocketIo => "socket-io",
+            Self::Resume => "resume",
+        }
+    }
 }
 
 /// The eighth byte of a message that a broadcast server echoes to its sender only.
@@ -51,21 +70,13 @@ pub(crate) struct ServiceConfig {
     pub(crate) tls: bool,
 }
 
-impl ServiceConfig {
-    /// A server for this program itself: a free port of the loopback interface.
-    pub(crate) fn embedded(service: Service, idle: IdleMode, cpu: Option<usize>) -> Self {
-        let address = "127.0.0.1:0".to_owned();
-        Self { service, address, idle, cpu, max_message: None, deflate: false, tls: false }
-    }
-}
-
 /// Ends a server's loop from another thread.
 pub(crate) type Stop = Box<dyn Fn() + Send>;
 
 /// A listening server. Dropping it stops it and waits for its thread.
 pub(crate) struct Server {
     address: SocketAddr,
-    cpu: ThreadCpu,
+    cpu: CpuClock,
     stop: Stop,
     /// `None` once joined.
     thread: Option<JoinHandle<Result<(), Error>>>,
@@ -74,7 +85,7 @@ pub(crate) struct Server {
 /// The message of the server's thread once it listens.
 struct Ready {
     address: SocketAddr,
-    cpu: ThreadCpu,
+    cpu: CpuClock,
     stop: Stop,
 }
 
@@ -88,7 +99,7 @@ impl ReadyLine {
     /// Reports that connections to `address` succeed from now on, until `stop` is called.
     pub(crate) fn listening(self, address: SocketAddr, stop: Stop) {
         // The receiver waits for exactly this: it is gone only if its thread is.
-        let _ = self.sender.send(Ready { address, cpu: ThreadCpu::current(), stop });
+        let _ = self.sender.send(Ready { address, cpu: CpuClock::of_thread(), stop });
     }
 }
 
@@ -128,7 +139,7 @@ impl Server {
     }
 
     /// The CPU time of its thread.
-    pub(crate) fn cpu(&self) -> &ThreadCpu {
+    pub(crate) fn cpu(&self) -> &CpuClock {
         &self.cpu
     }
 

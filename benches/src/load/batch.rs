@@ -1,6 +1,6 @@
 use super::frame::{binary_header, masked};
 use super::payload::{Stamp, pattern};
-use super::target::Wire;
+use crate::target::Wire;
 
 /// Frames of equal messages back to back, encoded and masked once. Before each send only the stamps
 /// are written, already masked. So sending a message costs eight written bytes.

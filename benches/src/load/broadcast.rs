@@ -11,14 +11,14 @@ use super::scanner::Fault;
 use super::schedule::{Schedule, WAIT_MAX};
 use super::{GRACE, Load, PATIENCE, Pace, Wire};
 use crate::error::Error;
-use crate::machine::ThreadCpu;
+use crate::machine::CpuClock;
 
 /// Publishes messages, and checks that every receiver gets each of them, whole and in order.
 pub(crate) fn run(
     load: &Load,
     receivers: usize,
     publishers: usize,
-    server: Option<&ThreadCpu>,
+    server: Option<&CpuClock>,
 ) -> Result<Measurement, Error> {
     if load.size < Stamp::LEN {
         let reason = format!("a broadcast message needs at least {} bytes", Stamp::LEN);

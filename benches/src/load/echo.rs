@@ -11,13 +11,13 @@ use super::scanner::Fault;
 use super::schedule::{Schedule, WAIT_MAX};
 use super::{GRACE, Load, PATIENCE, Pace};
 use crate::error::Error;
-use crate::machine::ThreadCpu;
+use crate::machine::CpuClock;
 
 /// Sends messages on every connection, and checks that each echo is whole and in order.
 pub(crate) fn run(
     load: &Load,
     connections: usize,
-    server: Option<&ThreadCpu>,
+    server: Option<&CpuClock>,
 ) -> Result<Measurement, Error> {
     let depth = load.pace.in_flight_max();
     let links = Links::open(&load.target, connections, load.size, depth)?;

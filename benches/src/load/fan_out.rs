@@ -11,11 +11,11 @@ use super::meter::{Latencies, Measurement, Meter, no_latencies};
 use super::payload::Stamp;
 use super::probe::Probe;
 use super::scanner::Fault;
-use super::target::{Target, Wire};
 use super::{PATIENCE, make_room, pause};
 use crate::error::Error;
-use crate::machine::ThreadCpu;
+use crate::machine::CpuClock;
 use crate::service::ECHO_MARK;
+use crate::target::{Target, Wire};
 
 /// A broadcast server's connections.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ const ECHO_SIZE: usize = 128;
 
 /// Publishes the next burst when all receivers that read have the whole last one. Checks that they
 /// get every message, whole and in order.
-pub(crate) fn run(load: &FanOut, server: Option<&ThreadCpu>) -> Result<FanOutMeasurement, Error> {
+pub(crate) fn run(load: &FanOut, server: Option<&CpuClock>) -> Result<FanOutMeasurement, Error> {
     make_room(load.receivers + 2)?;
     let reading = load.receivers.saturating_sub(load.slow);
     if load.size < Stamp::LEN || reading == 0 {

@@ -9,10 +9,10 @@ use super::meter::{Measurement, Meter};
 use super::payload::Stamp;
 use super::scanner::Fault;
 use super::schedule::Schedule;
-use super::target::Target;
 use super::{PATIENCE, make_room, pause};
 use crate::error::Error;
-use crate::machine::ThreadCpu;
+use crate::machine::CpuClock;
+use crate::target::Target;
 
 /// An echo server's connections.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct FloodMeasurement {
 const FLOODER: usize = 0;
 
 /// Floods, and measures the quiet connections' round trips at a fixed rate.
-pub(crate) fn run(load: &Flood, server: Option<&ThreadCpu>) -> Result<FloodMeasurement, Error> {
+pub(crate) fn run(load: &Flood, server: Option<&CpuClock>) -> Result<FloodMeasurement, Error> {
     make_room(load.quiet + 1)?;
     let links = Links::open(&load.target, load.quiet + 1, load.size, load.depth.max(1))?;
     let now = Instant::now();

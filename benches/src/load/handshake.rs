@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::target::{Target, Wire};
 use crate::error::Error;
+use crate::target::{Target, Wire};
 
 /// The time limit for connecting, and for the server's response to the handshake.
 const PATIENCE: Duration = Duration::from_secs(5);

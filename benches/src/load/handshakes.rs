@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use super::meter::{Latencies, Measurement, Meter, no_latencies};
 use super::opening::{Openings, reset};
-use super::target::Target;
 use super::{PATIENCE, make_room, pause};
 use crate::error::Error;
-use crate::machine::ThreadCpu;
+use crate::machine::CpuClock;
+use crate::target::Target;
 
 /// Connections that are made, upgraded and closed repeatedly.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Handshakes {
 
 /// When a connection is open, resets it, so that ports do not run out, and makes the next one.
 /// Counts handshakes. Latencies are from connecting to the response.
-pub(crate) fn run(load: &Handshakes, server: Option<&ThreadCpu>) -> Result<Measurement, Error> {
+pub(crate) fn run(load: &Handshakes, server: Option<&CpuClock>) -> Result<Measurement, Error> {
     make_room(load.connections)?;
     let mut openings = Openings::new(&load.target)?;
     for _ in 0..load.connections {

@@ -7,8 +7,8 @@ use mio::net::TcpStream;
 use super::handshake;
 use super::make_room;
 use super::opening::reset;
-use super::target::Target;
 use crate::error::Error;
+use crate::target::Target;
 
 /// How many connections are made from one address: fewer than it has ports.
 const FROM_ONE: usize = 20_000;

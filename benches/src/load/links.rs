@@ -11,8 +11,8 @@ use super::frame::{CLOSE, PONG, control_frame};
 use super::handshake;
 use super::payload::Stamp;
 use super::scanner::{Arrival, Expectation, Fault, Scanner};
-use super::target::{Target, Wire};
 use crate::error::Error;
+use crate::target::{Target, Wire};
 use crate::unsent::{Unsent, would_block};
 
 /// All connections of a load on one mio poll. Each one is identified by its index.
@@ -114,7 +114,7 @@ impl Links {
     {
         let length = match self.links[index].stream.read(&mut self.buffer) {
             Ok(0) => {
-                return Err(Error::Connection { index, fault: Fault::Closed });
+                return Err(Error::Connection { index, fault: Fault::Closed.to_string() });
             }
             Ok(length) => length,
             Err(error) if would_block(&error) => return Ok(ReadOutcome::Empty),
@@ -149,7 +149,7 @@ impl Links {
                     Ok(())
                 }
             })
-            .map_err(|fault| Error::Connection { index, fault })?;
+            .map_err(|fault| Error::Connection { index, fault: fault.to_string() })?;
         while let Some(payload) = self.pings.pop() {
             let pong = control_frame(PONG, &payload, self.mask);
             self.links[index].send(&pong).map_err(|error| failed(index, &error))?;
@@ -217,5 +217,5 @@ fn failed(index: usize, error: &io::Error) -> Error {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Fault::Closed,
         _ => Fault::Failed(error.to_string()),
     };
-    Error::Connection { index, fault }
+    Error::Connection { index, fault: fault.to_string() }
 }

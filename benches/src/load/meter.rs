@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::machine::ThreadCpu;
+use crate::machine::CpuClock;
 
 /// Measures one run: nothing during the warm-up, then everything for a fixed time. The time is
 /// extended by itself until a message that was sent in it has arrived.
@@ -67,7 +67,7 @@ struct Window {
 
 impl Meter {
     /// Begins the warm-up. `server` is the server's thread, if its CPU time can be read.
-    pub(crate) fn begin(warm_up: Duration, duration: Duration, server: Option<&ThreadCpu>) -> Self {
+    pub(crate) fn begin(warm_up: Duration, duration: Duration, server: Option<&CpuClock>) -> Self {
         Self {
             warm: Instant::now() + warm_up,
             duration,
@@ -78,7 +78,7 @@ impl Meter {
             answered: 0,
             unanswered: 0,
             server_cpu: CpuMeter::new(server.cloned()),
-            load_cpu: CpuMeter::new(Some(ThreadCpu::current())),
+            load_cpu: CpuMeter::new(Some(CpuClock::of_thread())),
         }
     }
 
@@ -177,13 +177,13 @@ impl Window {
 /// The CPU time of one thread during the measured time.
 #[derive(Debug)]
 struct CpuMeter {
-    thread: Option<ThreadCpu>,
+    thread: Option<CpuClock>,
     before: Option<Duration>,
     used: Option<Duration>,
 }
 
 impl CpuMeter {
-    fn new(thread: Option<ThreadCpu>) -> Self {
+    fn new(thread: Option<CpuClock>) -> Self {
         Self { thread, before: None, used: None }
     }
 
@@ -200,7 +200,7 @@ impl CpuMeter {
     }
 
     fn time(&self) -> Option<Duration> {
-        self.thread.as_ref().and_then(ThreadCpu::time)
+        self.thread.as_ref().and_then(CpuClock::time)
     }
 }
 

@@ -25,13 +25,13 @@ mod payload;
 mod probe;
 mod scanner;
 mod schedule;
-mod target;
 
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::machine::{self, ThreadCpu};
+use crate::machine::{self, CpuClock};
 
+use crate::target::{Target, Wire};
 pub(crate) use frame::overhead as frame_overhead;
 pub(crate) use links::{Links, ReadOutcome};
 pub(crate) use meter::{Latencies, Measurement, no_latencies};
@@ -39,7 +39,6 @@ pub(crate) use payload::{Stamp, pattern};
 pub(crate) use probe::Probe;
 pub(crate) use scanner::Fault;
 pub(crate) use schedule::Schedule;
-pub(crate) use target::{Target, Wire};
 
 /// One run of load.
 #[derive(Clone, Debug)]
@@ -106,7 +105,7 @@ const OTHER_FILES: usize = 64;
 
 /// Opens the connections, runs the load and measures. `server` reads the server's CPU time, if that
 /// is possible.
-pub(crate) fn run(load: &Load, server: Option<&ThreadCpu>) -> Result<Measurement, Error> {
+pub(crate) fn run(load: &Load, server: Option<&CpuClock>) -> Result<Measurement, Error> {
     if load.target.wire == Wire::Tcp && load.size == 0 {
         let reason = "raw TCP has no empty messages: the size must be at least 1 byte";
         return Err(Error::Settings(reason.to_owned()));

@@ -12,8 +12,8 @@ use slab::Slab;
 use socket2::SockRef;
 
 use super::handshake::{check_response, request};
-use super::target::{Target, Wire};
 use crate::error::Error;
+use crate::target::{Target, Wire};
 use crate::unsent::would_block;
 
 /// The handshakes in progress.

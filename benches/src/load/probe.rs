@@ -5,9 +5,9 @@ use mio::Events;
 use super::links::Links;
 use super::payload::Stamp;
 use super::scanner::Fault;
-use super::target::Target;
 use super::{PATIENCE, pause};
 use crate::error::Error;
+use crate::target::Target;
 
 /// A connection that measures round trips, one after the other.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Probe {
         self.sent = self.sent.wrapping_add(1);
         let start = Instant::now();
         if self.links.send(0, expected, 1)? == 0 {
-            return Err(Error::Connection { index: 0, fault: Fault::Unasked });
+            return Err(Error::Connection { index: 0, fault: Fault::Unasked.to_string() });
         }
         loop {
             self.links.wait(&mut self.events, self.timeout)?;

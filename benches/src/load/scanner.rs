@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::frame::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, binary_header};
 use super::payload::{Stamp, pattern};
-use super::target::Wire;
+use crate::target::Wire;
 
 /// The expected content of every arriving message: its length, and its bytes besides the stamp.
 #[derive(Debug)]

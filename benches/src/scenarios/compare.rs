@@ -1,0 +1,21 @@
+use clap::Args;
+
+use crate::error::Error;
+use crate::output::FileArgs;
+use crate::scenario::Plan;
+
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    #[command(flatten)]
+    pub(crate) files: FileArgs,
+}
+
+impl CompareArgs {
+    pub(crate) fn list(&self) -> Option<String> {
+        None
+    }
+
+    pub(crate) fn plan(&self) -> Result<Plan<'_>, Error> {
+        Err(Error::Settings("not there".to_owned()))
+    }
+}
