@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::error::Error;
 use crate::idle::IdleMode;
-use crate::process::{Launch, Server};
+use crate::machine::{CpuPair, Process};
+use crate::process::Launch;
 use crate::results::Role;
 use crate::scenario::{AGAIN, ENGINE};
 use crate::servers::Implementation;
@@ -28,9 +29,8 @@ pub(crate) trait Contestant {
     /// Whether it has this service.
     fn serves(&self, service: Service) -> bool;
 
-    /// Starts it on a CPU of its own, if given, and waits until it takes connections. The server
-    /// ends when it is dropped.
-    fn start(&self, service: Service, cpu: Option<usize>) -> Result<Server, Error>;
+    /// What starts it for a service, on `cpu` only, if given.
+    fn launch(&self, service: Service, cpu: Option<usize>) -> Result<Launch, Error>;
 }
 
 /// A server of this program, in a process that is started for each round.
@@ -81,16 +81,6 @@ impl Own {
     pub(crate) fn implementation(&self) -> Implementation {
         self.implementation
     }
-
-    /// What starts it.
-    pub(crate) fn launch(&self, service: Service, cpu: Option<usize>) -> Launch {
-        let (name, idle) = (self.implementation.name(), self.idle.name());
-        // However the comparison ends, no server keeps running.
-        let words = ["serve", service.name(), "--as", name, "--idle", idle, "--end-with-parent"];
-        let launch = Launch::own(&self.name, words).option("--listen", Some("127.0.0.1:0"));
-        let launch = launch.option("--cpu", cpu);
-        if self.tls { launch.with("--tls") } else { launch }
-    }
 }
 
 impl Contestant for Own {
@@ -110,8 +100,13 @@ impl Contestant for Own {
         self.implementation.services().contains(&service)
     }
 
-    fn start(&self, service: Service, cpu: Option<usize>) -> Result<Server, Error> {
-        self.launch(service, cpu).start()
+    fn launch(&self, service: Service, cpu: Option<usize>) -> Result<Launch, Error> {
+        let (name, idle) = (self.implementation.name(), self.idle.name());
+        // However the comparison ends, no server keeps running.
+        let words = ["serve", service.name(), "--as", name, "--idle", idle, "--end-with-parent"];
+        let launch = Launch::own(&self.name, words).option("--listen", Some("127.0.0.1:0"));
+        let launch = launch.option("--cpu", cpu);
+        Ok(if self.tls { launch.with("--tls") } else { launch })
     }
 }
 
@@ -142,8 +137,8 @@ impl Contestant for Program {
         self.service == service
     }
 
-    fn start(&self, _: Service, cpu: Option<usize>) -> Result<Server, Error> {
-        Launch::program(&self.name, self.wire, cpu, &self.command)?.start()
+    fn launch(&self, _: Service, cpu: Option<usize>) -> Result<Launch, Error> {
+        Launch::program(&self.name, self.wire, cpu, &self.command)
     }
 }
 
@@ -153,6 +148,22 @@ pub(crate) struct Elsewhere {
     name: String,
     service: Service,
     url: Target,
+}
+
+impl Elsewhere {
+    /// A note if its process may use the load's CPU, or is unknown.
+    pub(crate) fn wrong_cpu(&self, cpus: Option<CpuPair>) -> Option<String> {
+        let (name, cpu) = (&self.name, cpus?.server);
+        let allowed = self.url.process().and_then(Process::allowed_cpus);
+        match allowed {
+            None => Some(format!("{name}: unknown CPU time, its process is not on this machine")),
+            Some(allowed) if allowed == cpu.to_string() => None,
+            Some(allowed) => Some(format!(
+                "{name} may run on CPUs {allowed}, not only on {cpu}: start it with taskset -c \
+                 {cpu}"
+            )),
+        }
+    }
 }
 
 impl Contestant for Elsewhere {
@@ -172,8 +183,8 @@ impl Contestant for Elsewhere {
         self.service == service
     }
 
-    fn start(&self, _: Service, _: Option<usize>) -> Result<Server, Error> {
-        Ok(Server::elsewhere(&self.url))
+    fn launch(&self, _: Service, _: Option<usize>) -> Result<Launch, Error> {
+        Ok(Launch::running(&self.url))
     }
 }
 
@@ -181,21 +192,45 @@ impl FromStr for Elsewhere {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const NAME_MAX: usize = 32;
-        let (name, url) = text.split_once('=').ok_or("must be NAME=ws://HOST:PORT")?;
-        let (name, service) = match name.strip_suffix(":broadcast") {
-            Some(name) => (name, Service::Broadcast),
-            None => (name, Service::Echo),
-        };
-        if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control)
-        {
-            return Err(format!("a name has 1 to {NAME_MAX} characters"));
-        }
-        if [FLOOR, WS_FLOOR].contains(&name) || name.starts_with(ENGINE) {
-            return Err(format!("{name} is the name of a contestant"));
-        }
+        let (name, service, url) = named(text).ok_or("must be NAME=ws://HOST:PORT")?;
+        check_name(name)?;
         Ok(Self { name: name.to_owned(), service, url: url.parse()? })
     }
+}
+
+/// As `NAME=COMMAND` or `NAME:broadcast=COMMAND`.
+impl FromStr for Program {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, service, command) = named(text).ok_or("must be NAME=COMMAND")?;
+        check_name(name)?;
+        let command: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        if !command.iter().any(|word| word.contains("{port}")) {
+            return Err("the command needs {port} where its port is to stand".to_owned());
+        }
+        Ok(Self { name: name.to_owned(), wire: Wire::WebSocket, service, command })
+    }
+}
+
+/// The parts of `NAME=VALUE` or `NAME:broadcast=VALUE`.
+fn named(text: &str) -> Option<(&str, Service, &str)> {
+    let (name, value) = text.split_once('=')?;
+    Some(match name.strip_suffix(":broadcast") {
+        Some(name) => (name, Service::Broadcast, value),
+        None => (name, Service::Echo, value),
+    })
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    const NAME_MAX: usize = 32;
+    if name.is_empty() || name.chars().count() > NAME_MAX || name.chars().any(char::is_control) {
+        return Err(format!("a name has 1 to {NAME_MAX} characters"));
+    }
+    if [FLOOR, WS_FLOOR].contains(&name) || name.starts_with(ENGINE) {
+        return Err(format!("{name} is the name of a contestant"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -210,5 +245,8 @@ mod tests {
         for wrong in ["ws://h:1", "=ws://h:1", "eventwire=ws://h:1", "floor=ws://h:1", "a=h:1"] {
             assert!(wrong.parse::<Elsewhere>().is_err(), "{wrong}");
         }
+        let program: Program = "node=node server.js echo {port}".parse().unwrap();
+        assert_eq!(program.command, ["node", "server.js", "echo", "{port}"]);
+        assert!("node=node server.js".parse::<Program>().is_err());
     }
 }

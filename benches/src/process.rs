@@ -35,6 +35,8 @@ enum Ready {
     Line,
     /// It takes connections.
     Connection { wire: Wire, address: SocketAddr },
+    /// It already runs.
+    Already(Target),
 }
 
 impl Launch {
@@ -62,6 +64,12 @@ impl Launch {
         Ok(Self { name: name.to_owned(), words, ready: Ready::Connection { wire, address } })
     }
 
+    /// A server that already runs.
+    pub(crate) fn running(target: &Target) -> Self {
+        let (name, words) = (target.to_string(), Vec::new());
+        Self { name, words, ready: Ready::Already(target.clone()) }
+    }
+
     /// Adds an argument.
     pub(crate) fn with(mut self, word: impl ToString) -> Self {
         self.words.push(word.to_string());
@@ -81,8 +89,16 @@ impl Launch {
         self.start_with(None)
     }
 
+    /// Whether it starts a server of this program, which can be wrapped.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.ready, Ready::Line)
+    }
+
     /// Starts the server through `wrapper`, a command that takes another one, if given.
     pub(crate) fn start_with(self, wrapper: Option<Command>) -> Result<Server, Error> {
+        if let Ready::Already(target) = self.ready {
+            return Ok(Server::elsewhere(target));
+        }
         let cannot_start = format!("cannot start {}", self.name);
         let program = std::env::current_exe().map_err(Error::system(cannot_start.clone()))?;
         let is_wrapped = wrapper.is_some();
@@ -96,7 +112,7 @@ impl Launch {
         command.args(&self.words).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(
             match self.ready {
                 Ready::Line => Stdio::piped(),
-                Ready::Connection { .. } => Stdio::null(),
+                _ => Stdio::null(),
             },
         );
         let mut child = command.spawn().map_err(Error::system(cannot_start.clone()))?;
@@ -127,12 +143,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server that is already running.
-    pub(crate) fn elsewhere(target: &Target) -> Self {
-        let local =
-            matches!(target.host.as_str(), "localhost" | "::1") || target.host.starts_with("127.");
-        let process = local.then(|| Process::listening(target.port)).flatten();
-        Self { target: target.clone(), process, child: None }
+    fn elsewhere(target: Target) -> Self {
+        let process = target.process();
+        Self { target, process, child: None }
     }
 
     pub(crate) fn target(&self) -> &Target {

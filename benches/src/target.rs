@@ -2,6 +2,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 
+use crate::machine::Process;
+
 /// The format of messages on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
@@ -27,6 +29,13 @@ impl Target {
     pub(crate) fn embedded(wire: Wire, address: SocketAddr) -> Self {
         let (host, port) = (address.ip().to_string(), address.port());
         Self { wire, host, port, path: "/".to_owned() }
+    }
+
+    /// The process that listens there, if it is on this machine.
+    pub(crate) fn process(&self) -> Option<Process> {
+        let host = self.host.as_str();
+        let is_local = matches!(host, "localhost" | "::1") || host.starts_with("127.");
+        is_local.then(|| Process::listening(self.port)).flatten()
     }
 
     /// The value of the `Host` header (RFC 6455 §4.1): without the port if it is the default one.
