@@ -226,6 +226,8 @@ const MAX_COLUMNS: usize = 100;
 const MAX_FUNCTION: usize = 70;
 const MAX_FILE: usize = 500;
 const MAX_TEST_FILE: usize = 800;
+/// Lines of the benchmark in all, with its tests and those of interoperability.
+const MAX_BENCHMARK: usize = 11_000;
 
 /// Methods of one type, in all files.
 const MAX_METHODS: usize = 40;
@@ -454,10 +456,20 @@ fn items_name_the_feature_that_they_need() {
 
 #[test]
 fn no_two_files_import_each_other() {
-    let imports = Imports::of(&library());
-    let circles = imports.circles();
-    let violations: Vec<String> = circles.iter().map(|circle| circle.join(" <-> ")).collect();
+    let mut violations = Vec::new();
+    for sources in [library(), Source::below(&root().join("benches"), "src")] {
+        let imports = Imports::of(&sources);
+        violations.extend(imports.circles().iter().map(|circle| circle.join(" <-> ")));
+    }
     assert_none(&violations);
+}
+
+/// The benchmark is there for the library: a newcomer is to find a way through it.
+#[test]
+fn the_benchmark_is_a_small_program() {
+    let benchmark = Source::below(root(), "benches");
+    let lines: usize = benchmark.iter().map(|source| source.text.lines().count()).sum();
+    assert!(lines < MAX_BENCHMARK, "benches has {lines} lines, at most {MAX_BENCHMARK} are allowed");
 }
 
 #[test]

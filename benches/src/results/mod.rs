@@ -108,3 +108,6 @@ impl Results {
         self.scenarios.iter().flat_map(ScenarioResults::verdicts).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

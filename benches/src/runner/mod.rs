@@ -133,3 +133,6 @@ fn order(count: usize, round: usize) -> Vec<usize> {
     }
     order
 }
+
+#[cfg(test)]
+mod tests;
