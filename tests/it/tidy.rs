@@ -469,7 +469,10 @@ fn no_two_files_import_each_other() {
 fn the_benchmark_is_a_small_program() {
     let benchmark = Source::below(root(), "benches");
     let lines: usize = benchmark.iter().map(|source| source.text.lines().count()).sum();
-    assert!(lines < MAX_BENCHMARK, "benches has {lines} lines, at most {MAX_BENCHMARK} are allowed");
+    assert!(
+        lines < MAX_BENCHMARK,
+        "benches has {lines} lines, at most {MAX_BENCHMARK} are allowed"
+    );
 }
 
 #[test]

@@ -69,9 +69,11 @@ fn noise_is_measured_again_for_longer() {
         longest.set(longest.get().max(timing.duration));
         Ok(Sample::default().with(&CPU, 10.0))
     };
-    let scenario = scenario()
-        .entrant(ENGINE, Role::Engine, engine)
-        .entrant(AGAIN, Role::Again, values([15.0, 15.0, 15.0, 10.5]));
+    let scenario = scenario().entrant(ENGINE, Role::Engine, engine).entrant(
+        AGAIN,
+        Role::Again,
+        values([15.0, 15.0, 15.0, 10.5]),
+    );
     let results = run(plan(scenario)).unwrap();
     assert_eq!(longest.get(), Duration::from_secs(3));
     assert_eq!(rounds(&results, AGAIN), [10.5, 10.5, 10.5]);
@@ -97,9 +99,11 @@ fn an_entrant_that_fails_takes_part_no_more() {
         calls.set(calls.get() + 1);
         Err(Error::Settings("broken".to_owned()))
     };
-    let scenario = scenario()
-        .entrant(ENGINE, Role::Engine, values([10.0]))
-        .entrant("peer", Role::Peer, broken);
+    let scenario = scenario().entrant(ENGINE, Role::Engine, values([10.0])).entrant(
+        "peer",
+        Role::Peer,
+        broken,
+    );
     let results = run(plan(scenario)).unwrap();
     assert_eq!(calls.get(), 1);
     let peer = results.scenarios[0].entrant("peer").unwrap();

@@ -55,8 +55,7 @@ fn a_server_that_never_answers_is_told() {
 
 #[test]
 fn a_server_that_dies_under_load_is_told() {
-    let (server, url) =
-        Running::serve(&["serve", "echo", "--as", "floor", "--listen", "127.0.0.1:0"]);
+    let (server, url) = Running::serve("serve echo --as floor --listen 127.0.0.1:0");
     let load = Running::start(&["echo", "--url", &url, "-t", "100", "-c", "5"]);
     let probe = run(&["echo", "--url", &url, "-t", "0.1"]);
     probe.assert_success();

@@ -45,62 +45,42 @@ fn host_names_and_paths_work() {
     assert_complete("echo", &format!("{url}/some/path?query=1"), &[]);
 }
 
-#[test]
-fn the_engine_echoes() {
-    let (_server, url) = Running::serve(&["serve", "echo", "--listen", "127.0.0.1:0"]);
-    assert!(url.starts_with("ws://127.0.0.1:"), "{url}");
-    assert_complete("echo", &url, &["-c", "20", "-s", "64"]);
-    assert_complete("echo", &url, &["-c", "3", "-s", "20", "-d", "64"]);
-    assert_complete("echo", &url, &["-c", "2", "-s", "200000", "-d", "3"]);
-    assert_complete("echo", &url, &["-c", "5", "--rate", "500"]);
+/// Starts a server, and checks loads on it, as the arguments of `command`.
+fn assert_carries(server: &str, command: &str, loads: &[&str]) {
+    let (_server, url) = Running::serve(&format!("serve {server} --listen 127.0.0.1:0"));
+    let scheme = if server.contains("--as floor") { "tcp" } else { "ws" };
+    assert!(url.starts_with(&format!("{scheme}://127.0.0.1:")), "{url}");
+    for load in loads {
+        assert_complete(command, &url, &load.split(' ').collect::<Vec<_>>());
+    }
 }
 
+const BROADCASTS: [&str; 3] = ["-c 30 -s 64", "-c 5 -s 8 --publishers 3", "-c 5 -s 70000"];
+
 #[test]
-fn the_engine_broadcasts() {
-    let (_server, url) = Running::serve(&["serve", "broadcast", "--listen", "127.0.0.1:0"]);
-    assert_complete("broadcast", &url, &["-c", "30", "-s", "64"]);
-    assert_complete("broadcast", &url, &["-c", "5", "-s", "8", "--publishers", "3"]);
-    assert_complete("broadcast", &url, &["-c", "5", "-s", "70000"]);
-    assert_complete("broadcast", &url, &["-c", "5", "--rate", "200", "--publishers", "2"]);
+fn the_engine_carries_every_load() {
+    let echoes = ["-c 20 -s 64", "-c 3 -s 20 -d 64", "-c 2 -s 200000 -d 3", "-c 5 --rate 500"];
+    assert_carries("echo", "echo", &echoes);
+    assert_carries("broadcast", "broadcast", &BROADCASTS);
+    assert_carries("broadcast", "broadcast", &["-c 5 --rate 200 --publishers 2"]);
 }
 
 #[test]
 fn the_floor_carries_the_same_load() {
-    let (_server, url) = Running::serve(&[
-        "serve",
-        "echo",
-        "--as",
-        "floor",
-        "--listen",
-        "127.0.0.1:0",
-        "--idle",
-        "block",
-    ]);
-    assert!(url.starts_with("tcp://127.0.0.1:"), "{url}");
-    assert_complete("echo", &url, &["--raw", "-c", "10", "-s", "70"]);
-    assert_complete("echo", &url, &["-c", "2", "-s", "3", "-d", "64"]);
-    assert_complete("echo", &url, &["-c", "2", "-s", "500000", "-d", "4"]);
-    let (_server, url) =
-        Running::serve(&["serve", "broadcast", "--as", "floor", "--listen", "127.0.0.1:0"]);
-    assert_complete("broadcast", &url, &["-c", "30", "-s", "64"]);
-    assert_complete("broadcast", &url, &["-c", "3", "-s", "200000"]);
+    let echoes = ["--raw -c 10 -s 70", "-c 2 -s 3 -d 64", "-c 2 -s 500000 -d 4"];
+    assert_carries("echo --as floor --idle block", "echo", &echoes);
+    assert_carries("broadcast --as floor", "broadcast", &["-c 30 -s 64", "-c 3 -s 200000"]);
 }
 
 #[test]
 fn the_websocket_floor_carries_the_same_load() {
-    let (_server, url) =
-        Running::serve(&["serve", "echo", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
-    assert!(url.starts_with("ws://127.0.0.1:"), "{url}");
-    for size in ["0", "1", "125", "126", "65535", "65536"] {
-        assert_complete("echo", &url, &["-s", size, "-c", "3", "-d", "4"]);
-    }
-    assert_complete("echo", &url, &["-c", "20", "-s", "20", "-d", "64"]);
-    assert_complete("echo", &url, &["-c", "4", "-s", "16384", "-d", "16"]);
-    // Longer than the buffer, with several in flight.
-    assert_complete("echo", &url, &["-c", "2", "-s", "1500000", "-d", "3"]);
-    let (_server, url) =
-        Running::serve(&["serve", "broadcast", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
-    assert_complete("broadcast", &url, &["-c", "30", "-s", "64"]);
-    assert_complete("broadcast", &url, &["-c", "5", "-s", "8", "--publishers", "3"]);
-    assert_complete("broadcast", &url, &["-c", "5", "-s", "70000"]);
+    let sizes = ["0", "1", "125", "126", "65535", "65536"];
+    let mut echoes = sizes.map(|size| format!("-c 3 -d 4 -s {size}")).to_vec();
+    // The last ones are longer than the buffer, with several in flight.
+    echoes.extend(
+        ["-c 20 -s 20 -d 64", "-c 4 -s 16384 -d 16", "-c 2 -s 1500000 -d 3"].map(String::from),
+    );
+    let echoes: Vec<&str> = echoes.iter().map(String::as_str).collect();
+    assert_carries("echo --as ws-floor", "echo", &echoes);
+    assert_carries("broadcast --as ws-floor", "broadcast", &BROADCASTS);
 }

@@ -69,8 +69,8 @@ impl Running {
     }
 
     /// Starts a server, waits for its ready line, and returns the URL in it.
-    pub(crate) fn serve(arguments: &[&str]) -> (Self, String) {
-        Self::start(arguments).until_it_listens()
+    pub(crate) fn serve(line: &str) -> (Self, String) {
+        Self::start(&line.split(' ').collect::<Vec<_>>()).until_it_listens()
     }
 
     /// Waits for the ready line of a server, and returns the URL in it.

@@ -7,13 +7,15 @@ use rustix::process::Signal;
 
 use super::program::{Running, run, some_cpu};
 
-/// The contestants of every build.
-const CONTESTANTS: [&str; 3] = ["eventwire", "floor", "ws-floor"];
+/// The implementations of every build.
+const IMPLEMENTATIONS: [&str; 3] = ["eventwire", "floor", "ws-floor"];
+/// Listen on a free port.
+const FREE: &str = "--listen 127.0.0.1:0";
 
 /// Starts a server, connects, sends the signal, and checks that it ends in order without further
 /// output.
-fn assert_orderly(arguments: &[&str], signal: Signal) {
-    let (server, url) = Running::serve(arguments);
+fn assert_orderly(line: &str, signal: Signal) {
+    let (server, url) = Running::serve(line);
     let (_, address) = url.split_once("://").unwrap();
     assert!(!address.ends_with(":0"), "{url}");
     let _client = TcpStream::connect(address).unwrap();
@@ -24,31 +26,24 @@ fn assert_orderly(arguments: &[&str], signal: Signal) {
 }
 
 #[test]
-fn signals_end_the_engines_servers_in_order() {
-    for idle in ["block", "adaptive", "busy"] {
-        let listen = ["--listen", "127.0.0.1:0", "--idle", idle];
-        assert_orderly(&[&["serve", "echo"], &listen[..]].concat(), Signal::TERM);
-        assert_orderly(&[&["serve", "broadcast"], &listen[..]].concat(), Signal::INT);
-    }
-}
-
-#[test]
-fn signals_end_the_floors_in_order() {
+fn signals_end_servers_in_order() {
     let cpu = some_cpu();
-    for name in ["floor", "ws-floor"] {
+    for name in IMPLEMENTATIONS {
         for idle in ["block", "adaptive", "busy"] {
-            let settings = ["--as", name, "--listen", "127.0.0.1:0", "--idle", idle, "--cpu", &cpu];
-            assert_orderly(&[&["serve", "echo"], &settings[..]].concat(), Signal::INT);
-            assert_orderly(&[&["serve", "broadcast"], &settings[..]].concat(), Signal::TERM);
+            let settings = format!("--as {name} {FREE} --idle {idle} --cpu {cpu}");
+            assert_orderly(&format!("serve echo {settings}"), Signal::INT);
+            assert_orderly(&format!("serve broadcast {settings}"), Signal::TERM);
         }
+    }
+    for service in ["page", "resume"] {
+        assert_orderly(&format!("serve {service} {FREE}"), Signal::TERM);
     }
 }
 
 #[test]
 fn an_address_in_use_is_told() {
-    for name in CONTESTANTS {
-        let (_server, url) =
-            Running::serve(&["serve", "echo", "--as", name, "--listen", "127.0.0.1:0"]);
+    for name in IMPLEMENTATIONS {
+        let (_server, url) = Running::serve(&format!("serve echo --as {name} {FREE}"));
         let (_, address) = url.split_once("://").unwrap();
         let output = run(&["serve", "echo", "--as", name, "--listen", address]);
         output.assert_failure(&format!("cannot listen on {address}: "));
@@ -58,7 +53,7 @@ fn an_address_in_use_is_told() {
 #[test]
 fn an_address_of_another_machine_is_told() {
     // RFC 5737 reserves it for documentation: no machine has it.
-    for name in CONTESTANTS {
+    for name in IMPLEMENTATIONS {
         let output = run(&["serve", "echo", "--as", name, "--listen", "192.0.2.1:0"]);
         output.assert_failure("cannot listen on 192.0.2.1:0: ");
     }
@@ -66,7 +61,7 @@ fn an_address_of_another_machine_is_told() {
 
 #[test]
 fn a_cpu_that_does_not_exist_is_told() {
-    for name in CONTESTANTS {
+    for name in IMPLEMENTATIONS {
         let serve = ["serve", "echo", "--as", name, "--listen", "127.0.0.1:0"];
         let output = run(&[&serve[..], &["--cpu", "1000000"]].concat());
         output.assert_failure("cannot run on CPU 1000000");
@@ -75,20 +70,23 @@ fn a_cpu_that_does_not_exist_is_told() {
 
 #[test]
 fn messages_over_the_limit_end_the_connection() {
-    let limited = ["serve", "echo", "--listen", "127.0.0.1:0", "--max-message", "1000"];
-    let (_server, url) = Running::serve(&limited);
+    let (_server, url) = Running::serve(&format!("serve echo {FREE} --max-message 1000"));
     run(&["echo", "--url", &url, "-t", "0.1", "-s", "1000"]).assert_success();
     let output = run(&["echo", "--url", &url, "-t", "0.1", "-s", "1001"]);
     output.assert_failure("the server closed the connection with code 1009");
 }
 
 #[test]
-fn settings_that_a_contestant_does_not_have_are_refused() {
-    let serve = ["serve", "echo", "--listen", "127.0.0.1:0", "--as", "ws-floor"];
-    let output = run(&[&serve[..], &["--max-message", "1000"]].concat());
-    output.assert_failure("ws-floor");
-    let output = run(&[&serve[..], &["--deflate"]].concat());
-    output.assert_failure("has no compression");
+fn settings_that_an_implementation_does_not_have_are_refused() {
+    for (settings, reason) in [
+        ("echo --as ws-floor --max-message 1000", "no limit of messages"),
+        ("echo --as ws-floor --deflate", "no compression"),
+        ("page --as ws-floor", "no such service"),
+        ("echo --as eventwire-page", "no such service"),
+    ] {
+        let line = format!("serve {settings} {FREE}");
+        run(&line.split(' ').collect::<Vec<_>>()).assert_failure(reason);
+    }
 }
 
 /// Connects and makes the opening handshake, in pieces of `piece` bytes.
@@ -120,8 +118,7 @@ fn exchange(address: &str, wire: &[u8], piece: usize, expected: usize) -> Vec<u8
 
 #[test]
 fn the_websocket_floor_puts_frames_together_that_come_in_pieces() {
-    let (_server, url) =
-        Running::serve(&["serve", "echo", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
+    let (_server, url) = Running::serve(&format!("serve echo --as ws-floor {FREE}"));
     let (_, address) = url.split_once("://").unwrap();
     // With a mask of zeros, payloads are unchanged on the wire.
     let mut wire = b"\x81\x83\0\0\0\0abc\x82\xfe\x01\x00\0\0\0\0".to_vec();
@@ -135,8 +132,7 @@ fn the_websocket_floor_puts_frames_together_that_come_in_pieces() {
 
 #[test]
 fn the_websocket_floor_refuses_lengths_that_are_none() {
-    let (_server, url) =
-        Running::serve(&["serve", "echo", "--as", "ws-floor", "--listen", "127.0.0.1:0"]);
+    let (_server, url) = Running::serve(&format!("serve echo --as ws-floor {FREE}"));
     let (_, address) = url.split_once("://").unwrap();
     let mut stream = open(address, 1000);
     stream.write_all(b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0").unwrap();
