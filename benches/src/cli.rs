@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::idle::IdleMode;
+use crate::output::ShowArgs;
 use crate::scenarios::{
     BroadcastArgs, BusArgs, BystanderArgs, CompareArgs, EchoArgs, EventsStreamArgs, FreshnessArgs,
     HttpArgs, JobsArgs, JournalArgs, KeyedArgs, OverviewArgs, ReconnectArgs, ResumeArgs,
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Socketio(SocketIoArgs),
     Tls(TlsArgs),
     Compare(CompareArgs),
+    Show(ShowArgs),
     #[command(hide = true)]
     Exec(ExecArgs),
 }

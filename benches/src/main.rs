@@ -57,6 +57,7 @@ fn run(cli: Cli) -> Result<(), Error> {
         None => measure(cli.run.plan(), &cli.run.files),
         Some(Command::Serve(args)) => serve(args),
         Some(Command::Exec(args)) => Err(exec(&args)),
+        Some(Command::Show(args)) => args.show(),
         Some(Command::Echo(args)) => measure(args.plan(), &args.load.files),
         Some(Command::Broadcast(args)) => measure(args.plan(), &args.load.files),
         Some(Command::Bus(args)) => measure(args.plan(), &args.files),

@@ -1,14 +1,15 @@
 //! Where results go: standard output, and the files that are asked for.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Deserialize;
 
 use crate::display;
 use crate::error::Error;
-use crate::results::Results;
+use crate::results::{FORMAT, Results};
 
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct FileArgs {
@@ -21,6 +22,37 @@ pub(crate) struct FileArgs {
     /// Write the tables to FILE as Markdown
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+}
+
+/// Show results that were written as JSON before, in other forms too
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// The JSON file
+    results: PathBuf,
+    #[command(flatten)]
+    files: FileArgs,
+}
+
+impl ShowArgs {
+    pub(crate) fn show(&self) -> Result<(), Error> {
+        let cannot_read = format!("cannot read {}", self.results.display());
+        let text = fs::read(&self.results).map_err(Error::system(cannot_read.clone()))?;
+        let format: Format = serde_json::from_slice(&text)
+            .map_err(|error| Error::Settings(format!("{cannot_read}: {error}")))?;
+        if format.format != FORMAT {
+            let known = format!("its format is {}, known is {FORMAT}", format.format);
+            return Err(Error::Settings(format!("{cannot_read}: {known}")));
+        }
+        let results = serde_json::from_slice(&text)
+            .map_err(|error| Error::Settings(format!("{cannot_read}: {error}")))?;
+        self.files.create()?.publish(&results)
+    }
+}
+
+/// What every version of the JSON form has.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }
 
 /// The files, created before the measurement, so that errors are noticed early.

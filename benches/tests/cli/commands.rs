@@ -30,12 +30,14 @@ fn measure(line: &str) -> Results {
     words.extend(["--json", json, "--html", html, "--markdown", markdown]);
     let output = run(&words);
     output.assert_success();
+    let shown = run(&["show", json]).stdout;
     let [json, page, markdown] = files.each_ref().map(|path| fs::read_to_string(path).unwrap());
     for file in files {
         fs::remove_file(file).unwrap();
     }
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["format"], 1);
+    assert_eq!(shown, output.stdout);
     for text in [&output.stdout, &page, &markdown] {
         assert!(text.contains(json["machine"]["cpu"].as_str().unwrap()), "{text}");
     }
@@ -203,6 +205,21 @@ fn a_server_of_a_comparison_that_is_killed_ends_too() {
     shell.signal(Signal::KILL);
     // The output ends when no process has it open any more.
     assert_eq!(shell.finish().stdout, "");
+}
+
+#[test]
+fn results_of_another_format_are_not_shown() {
+    let file = scratch("other.json");
+    for (text, reason) in [
+        ("{\"format\": 999}", "its format is 999, known is 1"),
+        ("{}", "missing field `format`"),
+        ("{\"format\": 1}", "missing field"),
+    ] {
+        fs::write(&file, text).unwrap();
+        run(&["show", file.to_str().unwrap()]).assert_failure(reason);
+    }
+    fs::remove_file(&file).unwrap();
+    run(&["show", file.to_str().unwrap()]).assert_failure("cannot read ");
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod websocket;
 
 use program::run;
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "echo",
     "broadcast",
@@ -32,6 +32,7 @@ const COMMANDS: [&str; 16] = [
     "socketio",
     "tls",
     "compare",
+    "show",
 ];
 
 #[test]
