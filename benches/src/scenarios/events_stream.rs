@@ -60,9 +60,8 @@ impl EventsStreamArgs {
             return Err(Error::Settings(reason));
         }
         let cpus = CpuPair::pick();
-        let measure = move |kind: Kind| {
-            move |timing: Timing| kind.measure(self.connections, timing, cpus)
-        };
+        let measure =
+            move |kind: Kind| move |timing: Timing| kind.measure(self.connections, timing, cpus);
         let scenario = Scenario::new("events", "broadcasts", [CPU, rate("deliveries/s")])
             .base(WEB_SOCKETS)
             .entrant(ENGINE, Role::Engine, measure(Kind::EventStream))
