@@ -4,6 +4,7 @@ mod bus;
 mod bystander;
 mod compare;
 mod events_stream;
+mod figures;
 mod freshness;
 mod http;
 mod jobs;
