@@ -1,127 +1,109 @@
-//! Every load against every contestant.
+//! Every traffic against every implementation.
 
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::ValueEnum as _;
 
-use super::fan_out::{self, FanOut};
-use super::flood::{self, Flood};
-use super::handshakes::{self, Handshakes, Storm};
-use super::hold::hold;
-use super::{Load, Pace, Shape, Target, Wire};
-use crate::contestants::Contestant;
+use super::{Load, Measurement, Pace, Traffic, run};
 use crate::idle::IdleMode;
 use crate::machine;
+use crate::servers::Implementation;
 use crate::service::{Server, Service, ServiceConfig};
+use crate::target::{Target, Wire};
 
-const WARM_UP: Duration = Duration::from_millis(5);
-const DURATION: Duration = Duration::from_millis(50);
+/// More than the engine's default limit on pending handshakes.
+const STORM: usize = 1200;
 
-/// Runs `body` against each contestant that supports the service.
-fn against_all(service: Service, body: impl Fn(Contestant, Target)) {
-    let all = Contestant::value_variants().iter().copied();
-    for contestant in all.filter(|contestant| contestant.services().contains(&service)) {
-        let config = ServiceConfig::embedded(service, IdleMode::Block, None);
-        contestant.check(&config).unwrap();
-        let server = Server::start(config, None, contestant.run()).unwrap();
-        body(contestant, Target::embedded(contestant.wire(), server.address()));
+/// Runs each traffic against each implementation of the service.
+fn against_all(service: Service, all: &[Traffic], check: impl Fn(Traffic, &Measurement)) {
+    // Both ends of each connection are in this process.
+    machine::raise_file_limit(4 * STORM as u64);
+    let implementations = Implementation::value_variants().iter();
+    for &implementation in implementations.filter(|one| one.services().contains(&service)) {
+        let config = ServiceConfig {
+            service,
+            address: "127.0.0.1:0".to_owned(),
+            idle: IdleMode::Block,
+            cpu: None,
+            max_message: None,
+            deflate: false,
+            tls: false,
+        };
+        let server = Server::start(config, None, implementation.run()).unwrap();
+        let wire = implementation.wire();
+        // Raw TCP has no empty messages and no handshakes.
+        let is_for_frames = |one: &Traffic| {
+            matches!(one, Traffic::Echo { size: 0, .. })
+                || matches!(one, Traffic::Handshakes { .. } | Traffic::Storm { .. })
+        };
+        for &traffic in all.iter().filter(|one| wire != Wire::Tcp || !is_for_frames(one)) {
+            let load = Load {
+                target: Target::embedded(wire, server.address()),
+                traffic,
+                warm_up: Duration::from_millis(5),
+                duration: Duration::from_millis(50),
+                spin: false,
+            };
+            let measured = run(&load, None);
+            let measured =
+                measured.map_err(|error| format!("{implementation:?} {traffic:?}: {error}"));
+            let measured = measured.unwrap();
+            assert!(measured.count > 0, "{implementation:?} {traffic:?}");
+            check(traffic, &measured);
+        }
         server.stop().unwrap();
     }
 }
 
-fn load(target: Target, shape: Shape, size: usize, depth: usize) -> Load {
-    let pace = Pace::Closed { depth };
-    Load { target, shape, size, pace, warm_up: WARM_UP, duration: DURATION, spin: false }
-}
-
 #[test]
 fn echoes_come_back_whole_from_everybody() {
-    against_all(Service::Echo, |_, target| {
-        for (connections, depth, size) in
-            [(1, 1, 128), (100, 64, 20), (10, 16, 16 * 1024), (2, 2, 1 << 20), (1, 1, 0)]
-        {
-            if target.wire == Wire::Tcp && size == 0 {
-                continue;
-            }
-            let load = load(target.clone(), Shape::Echo { connections }, size, depth);
-            assert!(super::run(&load, None).unwrap().answered > 0);
+    let echo = |connections, depth, size| Traffic::Echo {
+        connections,
+        size,
+        pace: Pace::Closed { depth },
+    };
+    let open = Pace::Open { per_second: 2000.0, in_flight_max: 16 };
+    let all = [
+        echo(1, 1, 128),
+        echo(100, 64, 20),
+        echo(10, 16, 16 * 1024),
+        echo(2, 2, 1 << 20),
+        echo(1, 1, 0),
+        Traffic::Echo { connections: 3, size: 20, pace: open },
+        Traffic::Flood { quiet: 10, per_second: 500.0, depth: 64, size: 1024 },
+    ];
+    against_all(Service::Echo, &all, |_, measured| assert!(!measured.latency.is_empty()));
+}
+
+#[test]
+fn broadcasts_reach_everybody_while_a_bystander_gets_its_echoes() {
+    let broadcast = |slow, publishers, size, depth, bystander| Traffic::Broadcast {
+        receivers: 20,
+        slow,
+        publishers,
+        size,
+        pace: Pace::Closed { depth },
+        bystander,
+    };
+    let all = [broadcast(0, 1, 200, 4, false), broadcast(1, 1, 128, 16, true)];
+    against_all(Service::Broadcast, &all, |traffic, measured| {
+        assert!(!measured.last_receiver.is_empty());
+        let has_bystander = matches!(traffic, Traffic::Broadcast { bystander: true, .. });
+        assert_eq!(!measured.bystander.is_empty(), has_bystander);
+    });
+}
+
+#[test]
+fn connections_are_opened_again_and_again_all_at_once_and_one_after_the_other() {
+    let all = [
+        Traffic::Handshakes { at_once: 4 },
+        Traffic::Storm { connections: STORM },
+        Traffic::Idle { connections: 30 },
+    ];
+    against_all(Service::Echo, &all, |traffic, measured| {
+        assert_eq!(measured.unanswered, 0);
+        if matches!(traffic, Traffic::Storm { .. }) {
+            assert_eq!(measured.latency.len(), STORM as u64);
         }
-    });
-}
-
-#[test]
-fn broadcasts_reach_everybody() {
-    against_all(Service::Broadcast, |_, target| {
-        let shape = Shape::Broadcast { receivers: 20, publishers: 1 };
-        let load = load(target, shape, 200, 4);
-        assert!(super::run(&load, None).unwrap().answered > 0);
-    });
-}
-
-#[test]
-fn bursts_reach_everybody_while_a_bystander_gets_its_echoes() {
-    against_all(Service::Broadcast, |_, target| {
-        let (receivers, slow, size, burst) = (20, 1, 128, 16);
-        let (bystander, warm_up, duration, spin) = (true, WARM_UP, DURATION, false);
-        let load =
-            FanOut { target, receivers, slow, size, burst, bystander, warm_up, duration, spin };
-        let shown = fan_out::run(&load, None).unwrap();
-        assert!(shown.broadcasts.answered > 0);
-        assert!(!shown.broadcasts.last_receiver.is_empty());
-        assert!(!shown.bystander.is_empty());
-    });
-}
-
-#[test]
-fn quiet_connections_are_answered_beside_a_flood() {
-    against_all(Service::Echo, |_, target| {
-        let (quiet, per_second, size, depth) = (10, 500.0, 1024, 64);
-        let (warm_up, duration, spin) = (WARM_UP, DURATION, false);
-        let load = Flood { target, quiet, per_second, size, depth, warm_up, duration, spin };
-        let shown = flood::run(&load, None).unwrap();
-        assert!(shown.quiet.answered > 0);
-        assert!(shown.flooded > 0);
-    });
-}
-
-#[test]
-fn handshakes_are_made_again_and_again() {
-    against_all(Service::Echo, |contestant, target| {
-        if contestant.wire() == Wire::Tcp {
-            return;
-        }
-        let (connections, warm_up, duration, spin) = (4, WARM_UP, DURATION, false);
-        let load = Handshakes { target, connections, warm_up, duration, spin };
-        assert!(handshakes::run(&load, None).unwrap().answered > 0);
-    });
-}
-
-#[test]
-fn a_storm_ends_with_all_open() {
-    /// More than the engine's default limit on pending handshakes.
-    const STORM: usize = 1200;
-    // Both ends of each connection are in this process.
-    machine::raise_file_limit(4 * STORM as u64);
-    against_all(Service::Echo, |contestant, target| {
-        if contestant.wire() == Wire::Tcp {
-            return;
-        }
-        let (connections, patience, spin) = (STORM, Duration::from_secs(60), false);
-        let storm = handshakes::storm(&Storm { target, connections, patience, spin }).unwrap();
-        assert_eq!((storm.opened, storm.failed), (STORM as u64, 0));
-        assert_eq!(storm.latency.len(), STORM as u64);
-        assert!(storm.time < Duration::from_secs(60));
-    });
-}
-
-#[test]
-fn connections_are_held_while_the_server_is_looked_at() {
-    against_all(Service::Echo, |_, target| {
-        let mut looks = 0;
-        let seen = hold(&target, 30, || {
-            looks += 1;
-            Ok(looks)
-        });
-        assert_eq!(seen.unwrap(), (1, 2));
     });
 }

@@ -1,123 +1,118 @@
-//! Opening handshakes: how many per second, and how long a storm of them takes.
+//! The loads that open connections and send no messages.
 
 use std::time::{Duration, Instant};
 
-use super::meter::{Latencies, Measurement, Meter, no_latencies};
-use super::opening::{Openings, reset};
-use super::{PATIENCE, make_room, pause};
+use super::meter::{Measurement, Meter};
+use super::opening::{Open, Openings, PATIENCE, reset};
+use super::schedule::WAIT_MAX;
+use super::traffic::{Load, Traffic};
 use crate::error::Error;
-use crate::machine::CpuClock;
-use crate::target::Target;
+use crate::machine::Process;
+use crate::target::Wire;
 
-/// Connections that are made, upgraded and closed repeatedly.
-#[derive(Clone, Debug)]
-pub(crate) struct Handshakes {
-    pub(crate) target: Target,
-    /// How many are made at the same time.
-    pub(crate) connections: usize,
-    pub(crate) warm_up: Duration,
-    pub(crate) duration: Duration,
-    /// Poll without ever sleeping.
-    pub(crate) spin: bool,
+/// How long the last connection of a storm may take.
+const STORM_MAX: Duration = Duration::from_secs(10);
+
+/// Runs a load that sends no messages.
+pub(super) fn run(load: &Load, server: Option<Process>) -> Result<Measurement, Error> {
+    let openings = Openings::new(&load.target)?;
+    let is_idle = matches!(load.traffic, Traffic::Idle { .. });
+    if load.target.wire == Wire::Tcp && !is_idle {
+        let reason = "raw TCP has no opening handshake to measure";
+        return Err(Error::Settings(reason.to_owned()));
+    }
+    let clock = server.map(Process::cpu);
+    let timeout = if load.spin { Duration::ZERO } else { WAIT_MAX };
+    match load.traffic {
+        Traffic::Handshakes { at_once } => {
+            let meter = Meter::begin(load.warm_up, load.duration, clock);
+            again_and_again(openings, meter, at_once, timeout)
+        }
+        _ => {
+            let meter = Meter::begin(Duration::ZERO, load.duration, clock);
+            let connections = load.traffic.connections();
+            match is_idle {
+                true => idle(openings, meter, connections, server),
+                false => storm(openings, meter, connections, timeout),
+            }
+        }
+    }
 }
 
-/// When a connection is open, resets it, so that ports do not run out, and makes the next one.
-/// Counts handshakes. Latencies are from connecting to the response.
-pub(crate) fn run(load: &Handshakes, server: Option<&CpuClock>) -> Result<Measurement, Error> {
-    make_room(load.connections)?;
-    let mut openings = Openings::new(&load.target)?;
-    for _ in 0..load.connections {
-        openings.begin()?;
-    }
-    let mut meter = Meter::begin(load.warm_up, load.duration, server);
+fn again_and_again(
+    mut openings: Openings,
+    mut meter: Meter,
+    at_once: usize,
+    timeout: Duration,
+) -> Result<Measurement, Error> {
     let mut heard = Instant::now();
     loop {
         let now = Instant::now();
-        let over = meter.is_over(now);
-        if over && openings.len() == 0 {
+        if !meter.is_over(now) {
+            for _ in openings.len()..at_once {
+                openings.begin(0)?;
+            }
+        } else if openings.len() == 0 {
             return Ok(meter.finish());
         }
-        is_patient(heard, now, openings.len())?;
-        let (mut opened, mut failed) = (0, Ok(()));
-        openings.wait(pause(load.spin), |one| {
-            opened += 1;
-            let result = one.result.map_err(|reason| refused(&load.target, reason));
-            match result.and_then(|stream| reset(&stream)) {
-                Ok(()) => meter.arrived(one.since, Instant::now()),
-                Err(error) => failed = Err(error),
+        let silence = now.saturating_duration_since(heard);
+        if silence > PATIENCE {
+            let (outstanding, seconds) = (openings.len() as u64, silence.as_secs());
+            return Err(Error::Stalled { outstanding, seconds });
+        }
+        let mut failure = None;
+        openings.wait(timeout, |one| {
+            heard = Instant::now();
+            match one.result.and_then(reset) {
+                Ok(()) => meter.arrived(one.since, heard),
+                Err(error) => failure = Some(error),
             }
         })?;
-        failed?;
-        if opened > 0 {
-            heard = Instant::now();
-        }
-        for _ in 0..if over { 0 } else { opened } {
-            openings.begin()?;
-        }
+        failure.map_or(Ok(()), Err)?;
     }
 }
 
-/// Connections that are made all at once.
-#[derive(Clone, Debug)]
-pub(crate) struct Storm {
-    pub(crate) target: Target,
-    pub(crate) connections: usize,
-    /// How long to wait for the last of them.
-    pub(crate) patience: Duration,
-    /// Poll without ever sleeping.
-    pub(crate) spin: bool,
-}
-
-/// The result of a storm.
-#[derive(Clone, Debug)]
-pub(crate) struct StormMeasurement {
-    /// The time until the last connection was open, failed or abandoned.
-    pub(crate) time: Duration,
-    pub(crate) opened: u64,
-    /// Connections that were refused, broken, or not open in time.
-    pub(crate) failed: u64,
-    /// The time from the beginning of the storm until each connection was open.
-    pub(crate) latency: Latencies,
-}
-
-/// Begins all connections before it waits for any, and holds all until the last one is open.
-pub(crate) fn storm(storm: &Storm) -> Result<StormMeasurement, Error> {
-    make_room(storm.connections)?;
-    let mut openings = Openings::new(&storm.target)?;
-    let mut held = Vec::with_capacity(storm.connections);
-    let mut latency = no_latencies();
-    let start = Instant::now();
-    for _ in 0..storm.connections {
-        openings.begin()?;
-    }
+fn storm(
+    mut openings: Openings,
+    mut meter: Meter,
+    connections: usize,
+    timeout: Duration,
+) -> Result<Measurement, Error> {
+    let mut held = Vec::with_capacity(connections);
     let mut failed = 0;
-    while openings.len() > 0 && start.elapsed() < storm.patience {
-        openings.wait(pause(storm.spin), |one| match one.result {
-            Ok(stream) => {
-                latency.saturating_record(start.elapsed().as_nanos() as u64);
-                held.push(stream);
+    meter.is_over(Instant::now());
+    let start = Instant::now();
+    for index in 0..connections {
+        openings.begin(index)?;
+    }
+    while openings.len() > 0 && start.elapsed() < STORM_MAX {
+        openings.wait(timeout, |one| match one.result {
+            Ok(open) => {
+                meter.arrived(start, Instant::now());
+                held.push(open);
             }
             Err(_) => failed += 1,
         })?;
     }
-    let time = start.elapsed();
-    for stream in &held {
-        reset(stream)?;
-    }
-    let opened = held.len() as u64;
-    Ok(StormMeasurement { time, opened, failed: failed + openings.len() as u64, latency })
+    meter.close(Instant::now());
+    held.into_iter().try_for_each(reset)?;
+    Ok(Measurement { unanswered: failed + openings.len() as u64, ..meter.finish() })
 }
 
-fn refused(target: &Target, reason: String) -> Error {
-    Error::Handshake { target: target.to_string(), reason }
-}
-
-/// If the server answers no handshake for this long, it has failed.
-fn is_patient(heard: Instant, now: Instant, outstanding: usize) -> Result<(), Error> {
-    let silence = now.saturating_duration_since(heard);
-    if outstanding > 0 && silence > PATIENCE {
-        let (outstanding, seconds) = (outstanding as u64, silence.as_secs());
-        return Err(Error::Stalled { outstanding, seconds });
-    }
-    Ok(())
+fn idle(
+    mut openings: Openings,
+    mut meter: Meter,
+    connections: usize,
+    server: Option<Process>,
+) -> Result<Measurement, Error> {
+    let memory = || server.and_then(Process::memory);
+    let before = memory();
+    meter.is_over(Instant::now());
+    let opened = (0..connections).map(|index| openings.open(index));
+    let held: Vec<Open> = opened.collect::<Result<_, _>>()?;
+    meter.close(Instant::now());
+    let grown = memory().zip(before).map(|(after, before)| after.saturating_sub(before));
+    let bytes_per_connection = grown.map(|bytes| bytes as f64 / connections as f64);
+    held.into_iter().try_for_each(reset)?;
+    Ok(Measurement { count: connections as u64, bytes_per_connection, ..meter.finish() })
 }

@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -6,27 +5,24 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use socket2::SockRef;
 
-use super::batch::Batch;
-use super::frame::{CLOSE, PONG, control_frame};
-use super::handshake;
-use super::payload::Stamp;
-use super::scanner::{Arrival, Expectation, Fault, Scanner};
+use super::fault::Fault;
+use super::format::Format;
+use super::opening::{Open, Openings, wait};
+use super::scanner::Scanner;
+use super::stamp::Stamp;
 use crate::error::Error;
-use crate::target::{Target, Wire};
+use crate::target::Target;
 use crate::unsent::{Unsent, would_block};
 
 /// All connections of a load on one mio poll. Each one is identified by its index.
 #[derive(Debug)]
 pub(crate) struct Links {
-    wire: Wire,
     poll: Poll,
     links: Vec<Link>,
-    expectation: Expectation,
-    batch: Batch,
-    mask: [u8; 4],
+    format: Format,
     buffer: Vec<u8>,
-    /// Pings of the current read, to be answered after it.
-    pings: Vec<Vec<u8>>,
+    /// What the current read is to be replied with.
+    replies: Vec<u8>,
 }
 
 /// One connection.
@@ -52,107 +48,79 @@ pub(crate) enum ReadOutcome {
 
 /// The maximum length of one read, in bytes.
 const BUFFER: usize = 256 * 1024;
-/// The receive buffer of a connection that is not read from, in bytes.
-const NARROW: usize = 4096;
-/// The status of a close frame that ends an orderly connection (RFC 6455 §7.4.1).
-const NORMAL: u16 = 1000;
 
 impl Links {
-    /// Makes `count` connections one after the other, for messages of `size` bytes. Up to `frames`
+    /// Makes `count` connections one after the other, for messages of `size` bytes. Up to `batch`
     /// of them leave in one write.
     pub(crate) fn open(
         target: &Target,
         count: usize,
         size: usize,
-        frames: usize,
+        batch: usize,
     ) -> Result<Self, Error> {
         let no_poll = "cannot wait for sockets";
         let poll = Poll::new().map_err(Error::system(no_poll))?;
-        let mut entropy =
-            File::open("/dev/urandom").map_err(Error::system("cannot open /dev/urandom"))?;
-        let mut random = [0; 16];
+        let mut openings = Openings::new(target)?;
         let mut links = Vec::with_capacity(count);
         for index in 0..count {
-            entropy.read_exact(&mut random).map_err(Error::system("cannot read /dev/urandom"))?;
-            let (stream, early) = handshake::open(target, None, random)?;
-            let mut stream = TcpStream::from_std(stream);
-            poll.registry()
-                .register(&mut stream, Token(index), Interest::READABLE | Interest::WRITABLE)
-                .map_err(Error::system(no_poll))?;
-            let scanner = Scanner::default();
-            links.push(Link { stream, scanner, early, unsent: Unsent::default() });
+            let Open { mut stream, early } = openings.open(index)?;
+            let both = Interest::READABLE | Interest::WRITABLE;
+            let registered = poll.registry().register(&mut stream, Token(index), both);
+            registered.map_err(Error::system(no_poll))?;
+            let (scanner, unsent) = (Scanner::default(), Unsent::default());
+            links.push(Link { stream, scanner, early, unsent });
         }
-        // The server knows the nonces, but mask keys need not be secret from it.
-        let mask = [random[0], random[1], random[2], random[3]];
-        Ok(Self {
-            wire: target.wire,
-            poll,
-            links,
-            expectation: Expectation::new(target.wire, size),
-            batch: Batch::new(target.wire, size, frames, mask),
-            mask,
-            buffer: vec![0; BUFFER],
-            pings: Vec::new(),
-        })
+        let format = Format::new(target.wire, size, batch);
+        Ok(Self { poll, links, format, buffer: vec![0; BUFFER], replies: Vec::new() })
+    }
+
+    /// The bits of a stamp that messages have room for.
+    pub(super) fn carried(&self) -> u64 {
+        self.format.carried()
     }
 
     /// Waits for readiness.
     pub(crate) fn wait(&mut self, events: &mut Events, timeout: Duration) -> Result<(), Error> {
-        match self.poll.poll(events, Some(timeout)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                events.clear();
-                Ok(())
-            }
-            result => result.map_err(Error::system("cannot wait for sockets")),
-        }
+        wait(&mut self.poll, events, timeout)
     }
 
     /// Reads once, and passes on the stamps of the messages that became whole.
-    pub(crate) fn read<F>(&mut self, index: usize, mut arrived: F) -> Result<ReadOutcome, Error>
+    pub(crate) fn read<F>(&mut self, index: usize, arrived: F) -> Result<ReadOutcome, Error>
     where
         F: FnMut(Stamp) -> Result<(), Fault>,
     {
         let length = match self.links[index].stream.read(&mut self.buffer) {
-            Ok(0) => {
-                return Err(Error::Connection { index, fault: Fault::Closed.to_string() });
-            }
+            Ok(0) => return Err(faulty(index, &Fault::closed())),
             Ok(length) => length,
             Err(error) if would_block(&error) => return Ok(ReadOutcome::Empty),
             Err(error) => return Err(failed(index, &error)),
         };
-        self.scan(index, length, &mut arrived)?;
+        self.scan(index, length, arrived)?;
         let full = length == self.buffer.len();
         Ok(if full { ReadOutcome::Full } else { ReadOutcome::Short })
     }
 
-    /// Handles the bytes that arrived right after the opening handshake.
-    pub(crate) fn read_early<F>(&mut self, index: usize, mut arrived: F) -> Result<(), Error>
-    where
-        F: FnMut(Stamp) -> Result<(), Fault>,
-    {
-        let early = std::mem::take(&mut self.links[index].early);
-        self.buffer[..early.len()].copy_from_slice(&early);
-        self.scan(index, early.len(), &mut arrived)
+    /// Handles what arrived right after the opening handshakes: no message was sent.
+    pub(super) fn read_early(&mut self) -> Result<(), Error> {
+        for index in 0..self.links.len() {
+            let early = std::mem::take(&mut self.links[index].early);
+            self.buffer[..early.len()].copy_from_slice(&early);
+            self.scan(index, early.len(), |_| Err(Fault::Unasked))?;
+        }
+        Ok(())
     }
 
-    fn scan<F>(&mut self, index: usize, length: usize, arrived: &mut F) -> Result<(), Error>
+    fn scan<F>(&mut self, index: usize, length: usize, arrived: F) -> Result<(), Error>
     where
         F: FnMut(Stamp) -> Result<(), Fault>,
     {
-        let bytes = &self.buffer[..length];
-        let pings = &mut self.pings;
-        self.expectation
-            .scan(&mut self.links[index].scanner, bytes, |arrival| match arrival {
-                Arrival::Message(stamp) => arrived(stamp),
-                Arrival::Ping(payload) => {
-                    pings.push(payload.to_vec());
-                    Ok(())
-                }
-            })
-            .map_err(|fault| Error::Connection { index, fault: fault.to_string() })?;
-        while let Some(payload) = self.pings.pop() {
-            let pong = control_frame(PONG, &payload, self.mask);
-            self.links[index].send(&pong).map_err(|error| failed(index, &error))?;
+        let (link, bytes) = (&mut self.links[index], &self.buffer[..length]);
+        link.scanner
+            .scan(&self.format, bytes, &mut self.replies, arrived)
+            .map_err(|fault| faulty(index, &fault))?;
+        if !self.replies.is_empty() {
+            link.send(&self.replies).map_err(|error| failed(index, &error))?;
+            self.replies.clear();
         }
         Ok(())
     }
@@ -166,14 +134,11 @@ impl Links {
         messages: usize,
     ) -> Result<usize, Error> {
         let link = &mut self.links[index];
-        let mut stamp = first;
         let mut taken = 0;
         while taken < messages && link.unsent.is_empty() {
-            let frames = (messages - taken).min(self.batch.capacity());
-            let bytes = self.batch.fill(stamp, frames);
+            let (more, bytes) = self.format.encode(first.plus(taken), messages - taken);
             link.send(bytes).map_err(|error| failed(index, &error))?;
-            stamp = stamp.plus(frames);
-            taken += frames;
+            taken += more;
         }
         Ok(taken)
     }
@@ -185,22 +150,20 @@ impl Links {
     }
 
     /// Shrinks the receive buffer of a connection that is not read from.
-    pub(crate) fn narrow(&mut self, index: usize) -> Result<(), Error> {
+    pub(super) fn narrow(&mut self, index: usize) -> Result<(), Error> {
+        const NARROW: usize = 4096;
         SockRef::from(&self.links[index].stream)
             .set_recv_buffer_size(NARROW)
             .map_err(Error::system("cannot set the size of a socket's buffer"))
     }
 
-    /// Sends a close frame on every connection, without waiting for an answer.
+    /// Ends every connection in an orderly way, without waiting for an answer.
     pub(crate) fn close(self) {
-        if self.wire == Wire::Tcp {
-            return;
-        }
-        let frame = control_frame(CLOSE, &NORMAL.to_be_bytes(), self.mask);
+        let goodbye = self.format.goodbye();
         for mut link in self.links {
             if link.unsent.is_empty() {
                 // The measurement is complete, so failures no longer matter.
-                let _ = link.stream.write(&frame);
+                let _ = link.stream.write(&goodbye);
             }
         }
     }
@@ -214,8 +177,12 @@ impl Link {
 
 fn failed(index: usize, error: &io::Error) -> Error {
     let fault = match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Fault::Closed,
-        _ => Fault::Failed(error.to_string()),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Fault::closed(),
+        _ => Fault::Other(format!("the connection failed: {error}")),
     };
+    faulty(index, &fault)
+}
+
+fn faulty(index: usize, fault: &Fault) -> Error {
     Error::Connection { index, fault: fault.to_string() }
 }

@@ -4,45 +4,31 @@ use hdrhistogram::Histogram;
 
 use crate::machine::CpuClock;
 
-/// Measures one run: nothing during the warm-up, then everything for a fixed time. The time is
-/// extended by itself until a message that was sent in it has arrived.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    /// When warming up ends.
-    warm: Instant,
-    duration: Duration,
-    /// The measured time, once it has begun.
-    window: Option<Window>,
-    latency: Latencies,
-    last_receiver: Latencies,
-    late: Latencies,
-    answered: u64,
-    unanswered: u64,
-    server_cpu: CpuMeter,
-    load_cpu: CpuMeter,
-}
-
 /// The result of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Measurement {
     /// The measured time.
     pub(crate) time: Duration,
-    /// Messages that arrived in that time.
-    pub(crate) answered: u64,
-    /// Messages that were due in that time and unanswered when the run was abandoned. The histogram
-    /// contains them with the time that they had waited by then.
+    /// Messages, deliveries or handshakes in that time.
+    pub(crate) count: u64,
+    /// Messages that were due in that time and unanswered when the run was abandoned. The latencies
+    /// contain them with the time that they had waited by then. In a storm, the failed connections.
     pub(crate) unanswered: u64,
     /// The latency of all messages sent in that time, from the (intended) send time to the arrival.
     pub(crate) latency: Latencies,
     /// The same for the last receiver of each broadcast. Empty for echoes.
     pub(crate) last_receiver: Latencies,
+    /// Round trips beside broadcasts.
+    pub(crate) bystander: Latencies,
     /// How late messages left, because the load was late or the connection was full. Empty in a
     /// closed loop.
     pub(crate) late: Latencies,
-    /// CPU time of the server's thread, if it belongs to this process.
+    /// CPU time of the server, if it can be read.
     pub(crate) server_cpu: Option<Duration>,
     /// CPU time of the load's thread.
     pub(crate) load_cpu: Option<Duration>,
+    /// The server's memory for each idle connection, if it can be read.
+    pub(crate) bytes_per_connection: Option<f64>,
 }
 
 /// An HDR histogram of nanoseconds with three significant digits, up to ten minutes.
@@ -53,6 +39,23 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// An empty histogram.
 pub(crate) fn no_latencies() -> Latencies {
     Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, 3).expect("the bounds are valid")
+}
+
+/// Measures one run: nothing during the warm-up, then everything for a fixed time. The time is
+/// extended by itself until a message that was sent in it has arrived.
+#[derive(Debug)]
+pub(super) struct Meter {
+    /// When warming up ends.
+    warm: Instant,
+    duration: Duration,
+    /// The measured time, once it has begun.
+    window: Option<Window>,
+    /// The server and the load.
+    clocks: [Option<CpuClock>; 2],
+    /// Their times before the measured time.
+    before: [Option<Duration>; 2],
+    /// The figures so far.
+    measured: Measurement,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,101 +69,117 @@ struct Window {
 }
 
 impl Meter {
-    /// Begins the warm-up. `server` is the server's thread, if its CPU time can be read.
-    pub(crate) fn begin(warm_up: Duration, duration: Duration, server: Option<&CpuClock>) -> Self {
-        Self {
-            warm: Instant::now() + warm_up,
-            duration,
-            window: None,
+    /// Begins the warm-up.
+    pub(super) fn begin(warm_up: Duration, duration: Duration, server: Option<CpuClock>) -> Self {
+        let measured = Measurement {
+            time: Duration::ZERO,
+            count: 0,
+            unanswered: 0,
             latency: no_latencies(),
             last_receiver: no_latencies(),
+            bystander: no_latencies(),
             late: no_latencies(),
-            answered: 0,
-            unanswered: 0,
-            server_cpu: CpuMeter::new(server.cloned()),
-            load_cpu: CpuMeter::new(Some(CpuClock::of_thread())),
-        }
+            server_cpu: None,
+            load_cpu: None,
+            bytes_per_connection: None,
+        };
+        let clocks = [server, Some(CpuClock::of_thread())];
+        let warm = Instant::now() + warm_up;
+        Self { warm, duration, window: None, clocks, before: [None; 2], measured }
     }
 
     /// Begins and ends the measured time, and returns whether it is over. Call this once per turn.
-    pub(crate) fn is_over(&mut self, now: Instant) -> bool {
+    pub(super) fn is_over(&mut self, now: Instant) -> bool {
         let Some(window) = &mut self.window else {
             if now >= self.warm {
-                self.server_cpu.start();
-                self.load_cpu.start();
+                self.before = self.cpu_times();
                 // Exclude the time that reading the CPU times took.
                 let start = Instant::now();
-                let end = start + self.duration;
-                self.window = Some(Window { start, end, closed: None });
+                self.window = Some(Window { start, end: start + self.duration, closed: None });
             }
             return false;
         };
+        if window.closed.is_some() {
+            return true;
+        }
         // If the machine is so slow that no message was answered, go on. Another time limit ends
         // the run if the server is silent.
-        if now >= window.end && self.latency.is_empty() && window.closed.is_none() {
+        if now >= window.end && self.measured.latency.is_empty() {
             window.end = now + self.duration;
         }
         if now < window.end {
             return false;
         }
-        window.closed.get_or_insert(now);
-        self.server_cpu.stop();
-        self.load_cpu.stop();
+        self.close(now);
         true
     }
 
-    /// Records the arrival of a message that was due at `intended`.
-    pub(crate) fn arrived(&mut self, intended: Instant, now: Instant) {
-        let Some(window) = self.window else {
-            return;
-        };
-        if window.closed.is_none() {
-            self.answered += 1;
-        }
-        if window.contains(intended) {
-            self.latency.saturating_record(nanoseconds(intended, now));
+    /// Ends the measured time.
+    pub(super) fn close(&mut self, now: Instant) {
+        let after = self.cpu_times();
+        if let Some(window) = &mut self.window {
+            window.closed = Some(now);
+            let used = |clock: usize| Some(after[clock]?.saturating_sub(self.before[clock]?));
+            (self.measured.server_cpu, self.measured.load_cpu) = (used(0), used(1));
+            self.measured.time = now - window.start;
         }
     }
 
-    /// Records the arrival of a broadcast that was due at `intended` at its last receiver.
-    pub(crate) fn arrived_everywhere(&mut self, intended: Instant, now: Instant) {
-        if self.window.is_some_and(|window| window.contains(intended)) {
-            self.last_receiver.saturating_record(nanoseconds(intended, now));
+    /// Counts an arrival.
+    pub(super) fn count(&mut self) {
+        if self.window.is_some_and(|window| window.closed.is_none()) {
+            self.measured.count += 1;
         }
     }
 
-    /// Records the sending of a message that was due at `intended`.
-    pub(crate) fn left(&mut self, intended: Instant, now: Instant) {
+    /// Counts the arrival of what was due at `intended`, and records its latency.
+    pub(super) fn arrived(&mut self, intended: Instant, now: Instant) {
+        self.count();
+        self.record(intended, now, |measured| &mut measured.latency);
+    }
+
+    /// Records the arrival of a broadcast at its last receiver.
+    pub(super) fn arrived_everywhere(&mut self, intended: Instant, now: Instant) {
+        self.record(intended, now, |measured| &mut measured.last_receiver);
+    }
+
+    /// Records the sending of a message.
+    pub(super) fn left(&mut self, intended: Instant, now: Instant) {
+        self.record(intended, now, |measured| &mut measured.late);
+    }
+
+    /// Records that the run was abandoned before a message was answered.
+    pub(super) fn gave_up(&mut self, intended: Instant, now: Instant) {
         if self.window.is_some_and(|window| window.contains(intended)) {
-            self.late.saturating_record(nanoseconds(intended, now));
+            self.measured.unanswered += 1;
+            self.record(intended, now, |measured| &mut measured.latency);
         }
     }
 
-    /// Records that the run was abandoned before a message that was due at `intended` was answered.
-    pub(crate) fn gave_up(&mut self, intended: Instant, now: Instant) {
+    fn record(
+        &mut self,
+        intended: Instant,
+        now: Instant,
+        latencies: impl FnOnce(&mut Measurement) -> &mut Latencies,
+    ) {
         if self.window.is_some_and(|window| window.contains(intended)) {
-            self.unanswered += 1;
-            self.latency.saturating_record(nanoseconds(intended, now));
+            let waited = now.saturating_duration_since(intended).as_nanos();
+            latencies(&mut self.measured).saturating_record(waited as u64);
         }
     }
 
     /// When the measured time is meant to end, once it has begun.
-    pub(crate) fn end(&self) -> Option<Instant> {
+    pub(super) fn end(&self) -> Option<Instant> {
         self.window.map(|window| window.end)
     }
 
     /// The result.
-    pub(crate) fn finish(self) -> Measurement {
-        Measurement {
-            time: self.window.map_or(self.duration, Window::length),
-            answered: self.answered,
-            unanswered: self.unanswered,
-            latency: self.latency,
-            last_receiver: self.last_receiver,
-            late: self.late,
-            server_cpu: self.server_cpu.used,
-            load_cpu: self.load_cpu.used,
-        }
+    pub(super) fn finish(self) -> Measurement {
+        self.measured
+    }
+
+    fn cpu_times(&self) -> [Option<Duration>; 2] {
+        self.clocks.each_ref().map(|clock| clock.as_ref()?.time())
     }
 }
 
@@ -168,44 +187,6 @@ impl Window {
     fn contains(&self, moment: Instant) -> bool {
         self.start <= moment && self.closed.is_none_or(|closed| moment < closed)
     }
-
-    fn length(self) -> Duration {
-        self.closed.unwrap_or(self.end) - self.start
-    }
-}
-
-/// The CPU time of one thread during the measured time.
-#[derive(Debug)]
-struct CpuMeter {
-    thread: Option<CpuClock>,
-    before: Option<Duration>,
-    used: Option<Duration>,
-}
-
-impl CpuMeter {
-    fn new(thread: Option<CpuClock>) -> Self {
-        Self { thread, before: None, used: None }
-    }
-
-    fn start(&mut self) {
-        self.before = self.time();
-    }
-
-    /// Only the first call counts.
-    fn stop(&mut self) {
-        if self.used.is_none() {
-            let used = self.time().zip(self.before);
-            self.used = used.map(|(now, before)| now.saturating_sub(before));
-        }
-    }
-
-    fn time(&self) -> Option<Duration> {
-        self.thread.as_ref().and_then(CpuClock::time)
-    }
-}
-
-fn nanoseconds(from: Instant, to: Instant) -> u64 {
-    u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -224,7 +205,7 @@ mod tests {
         meter.arrived(start, late);
         meter.arrived(late, late + duration);
         let measured = meter.finish();
-        assert_eq!((measured.answered, measured.time), (1, duration * 3));
+        assert_eq!((measured.count, measured.time), (1, duration * 3));
         assert_eq!(measured.latency.len(), 2);
     }
 }

@@ -9,7 +9,7 @@ pub(crate) struct Schedule {
 }
 
 /// How long one wait may take, so that time limits are noticed.
-pub(crate) const WAIT_MAX: Duration = Duration::from_millis(100);
+pub(super) const WAIT_MAX: Duration = Duration::from_millis(100);
 
 impl Schedule {
     pub(crate) fn new(start: Instant, per_second: f64) -> Self {
@@ -29,7 +29,7 @@ impl Schedule {
 
     /// How long to wait so that message `next` leaves in time. The kernel's wait counts in whole
     /// milliseconds and ends late, so the last of them is not slept through.
-    pub(crate) fn pause(&self, next: u64, now: Instant) -> Duration {
+    pub(super) fn pause(&self, next: u64, now: Instant) -> Duration {
         let left = self.time(next).saturating_duration_since(now).as_millis() as u64;
         Duration::from_millis(left.saturating_sub(1)).min(WAIT_MAX)
     }
@@ -40,22 +40,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_are_due_at_their_times() {
+    fn messages_are_due_at_their_times_and_waits_end_before() {
         let start = Instant::now();
-        let schedule = Schedule::new(start, 1000.0);
-        assert_eq!(schedule.due(start), 1);
-        assert_eq!(schedule.due(start + Duration::from_micros(999)), 1);
-        assert_eq!(schedule.due(start + Duration::from_micros(2500)), 3);
-        assert_eq!(schedule.time(5), start + Duration::from_millis(5));
-    }
-
-    #[test]
-    fn waits_end_before_the_message_is_due() {
-        let start = Instant::now();
+        let after = |micros| start + Duration::from_micros(micros);
         let schedule = Schedule::new(start, 100.0);
-        assert_eq!(schedule.pause(1, start), Duration::from_millis(9));
-        assert_eq!(schedule.pause(1, start + Duration::from_millis(9)), Duration::ZERO);
-        assert_eq!(schedule.pause(1, start + Duration::from_secs(1)), Duration::ZERO);
-        assert_eq!(schedule.pause(1000, start), WAIT_MAX);
+        for (micros, due) in [(0, 1), (9_999, 1), (25_000, 3)] {
+            assert_eq!(schedule.due(after(micros)), due);
+        }
+        assert_eq!(schedule.time(5), after(50_000));
+        for (next, micros, pause) in [(1, 0, 9), (1, 9_000, 0), (1, 1_000_000, 0), (1000, 0, 100)] {
+            assert_eq!(schedule.pause(next, after(micros)), Duration::from_millis(pause));
+        }
     }
 }

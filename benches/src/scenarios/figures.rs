@@ -59,8 +59,8 @@ pub(crate) fn sample(measured: &Measurement) -> Sample {
     }
     if measured.unanswered > 0 {
         sample = sample.note(format!(
-            "{} messages were not answered in time: the server does not keep up, and the \
-             latencies say how long they had waited by then",
+            "{} messages were not answered in time: the server does not keep up with the \
+             rate, and the latencies say how long they had waited by then",
             measured.unanswered
         ));
     }

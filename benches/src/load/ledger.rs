@@ -1,0 +1,260 @@
+use std::collections::VecDeque;
+use std::iter::repeat_n;
+use std::time::Instant;
+
+use super::fault::Fault;
+use super::meter::Meter;
+use super::schedule::Schedule;
+use super::stamp::Stamp;
+
+/// The messages of a load: which ones are due, sent and received. Checks that each receiver gets
+/// all that it is to get, in order.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) route: Route,
+    senders: Vec<Sender>,
+    /// By receiver, then sender: the number of the next expected message.
+    next: Vec<u32>,
+    /// The bits of a stamp that messages have room for.
+    carried: u64,
+    /// The highest byte of all stamps.
+    pub(super) mark: u8,
+    /// Messages of all senders that are due and that some receiver does not have.
+    pub(super) outstanding: u64,
+    /// Senders of which a message arrived everywhere since they last went on.
+    pub(super) answered: Vec<usize>,
+    pub(super) schedule: Option<Schedule>,
+    /// Messages that the schedule has released.
+    pub(super) released: u64,
+    pub(super) meter: Meter,
+}
+
+/// The receivers of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Its sender. Senders and connections have the same indices.
+    Back,
+    /// The first connections, of which the first `reading` are read from. Those after them send.
+    Spread { receivers: usize, reading: usize },
+}
+
+/// When the messages of a sender become due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rhythm {
+    /// So many are kept in flight.
+    Depth(u64),
+    /// The same, but only the other senders' latencies count.
+    Flood(u64),
+    /// So many at once follow when all receivers have the last ones.
+    Burst(u64),
+    /// At the times of the schedule. At most so many are in flight.
+    Schedule(u64),
+}
+
+/// One sender. `complete <= sent <= due`.
+#[derive(Clone, Debug)]
+struct Sender {
+    rhythm: Rhythm,
+    /// Messages that are due.
+    due: u64,
+    sent: u64,
+    /// Messages that every receiver has.
+    complete: u64,
+    /// The messages after the complete ones: to the last one that is due, or with a schedule, to
+    /// the last one that was sent.
+    flights: VecDeque<Flight>,
+}
+
+/// One message in flight.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    intended: Instant,
+    /// How many receivers do not have it.
+    missing: usize,
+}
+
+impl Ledger {
+    pub(super) fn new(rhythms: &[Rhythm], route: Route, carried: u64, meter: Meter) -> Self {
+        let sender =
+            |&rhythm| Sender { rhythm, due: 0, sent: 0, complete: 0, flights: VecDeque::new() };
+        Self {
+            route,
+            senders: rhythms.iter().map(sender).collect(),
+            next: vec![0; rhythms.len() * route.receivers_of_one()],
+            carried,
+            mark: 0,
+            outstanding: 0,
+            answered: Vec::new(),
+            schedule: None,
+            released: 0,
+            meter,
+        }
+    }
+
+    pub(super) fn senders(&self) -> std::ops::Range<usize> {
+        0..self.senders.len()
+    }
+
+    /// The sender of the next message of the schedule.
+    pub(super) fn next_scheduled(&self) -> usize {
+        let first = self.first_scheduled();
+        first + (self.released % (self.senders.len() - first) as u64) as usize
+    }
+
+    /// A flood is the first sender, and follows no schedule.
+    fn first_scheduled(&self) -> usize {
+        usize::from(matches!(self.senders[0].rhythm, Rhythm::Flood(_)))
+    }
+
+    /// When a message of a sender is due by the schedule, if it follows that.
+    fn scheduled(&self, index: usize, message: u64) -> Option<Instant> {
+        let first = self.first_scheduled();
+        let place = message * (self.senders.len() - first) as u64;
+        self.schedule
+            .filter(|_| index >= first)
+            .map(|schedule| schedule.time(place + (index - first) as u64))
+    }
+
+    /// How many messages follow at once.
+    pub(super) fn following(&self, index: usize) -> u64 {
+        let Sender { rhythm, due, complete, .. } = self.senders[index];
+        match rhythm {
+            Rhythm::Depth(depth) | Rhythm::Flood(depth) => depth.saturating_sub(due - complete),
+            Rhythm::Burst(burst) if due == complete => burst,
+            Rhythm::Burst(_) | Rhythm::Schedule(_) => 0,
+        }
+    }
+
+    /// More messages of a sender are due.
+    pub(super) fn release(&mut self, index: usize, messages: u64, now: Instant) {
+        let flight = Flight { intended: now, missing: self.route.receivers_of_one() };
+        let sender = &mut self.senders[index];
+        sender.due += messages;
+        self.outstanding += messages;
+        if !matches!(sender.rhythm, Rhythm::Schedule(_)) {
+            sender.flights.extend(repeat_n(flight, messages as usize));
+        }
+    }
+
+    /// The messages of a sender that may be sent: the stamp of the first, and how many.
+    pub(super) fn sendable(&self, index: usize) -> (Stamp, usize) {
+        let Sender { rhythm, due, sent, complete, .. } = self.senders[index];
+        let allowed = match rhythm {
+            Rhythm::Schedule(in_flight_max) => due.min(complete + in_flight_max),
+            _ => due,
+        };
+        (self.stamp(index, sent as u32), (allowed - sent) as usize)
+    }
+
+    fn stamp(&self, index: usize, sequence: u32) -> Stamp {
+        Stamp { sender: u32::from(self.mark) << 24 | index as u32, sequence }
+    }
+
+    /// More messages of a sender were sent.
+    pub(super) fn sent(&mut self, index: usize, messages: usize) {
+        let missing = self.route.receivers_of_one();
+        let before = self.senders[index].sent;
+        let after = before + messages as u64;
+        if self.schedule.is_some() {
+            let now = Instant::now();
+            for message in before..after {
+                let Some(intended) = self.scheduled(index, message) else {
+                    break;
+                };
+                self.meter.left(intended, now);
+                self.senders[index].flights.push_back(Flight { intended, missing });
+            }
+        }
+        self.senders[index].sent = after;
+    }
+
+    /// Notes what arrived at a connection.
+    pub(super) fn arrived(
+        &mut self,
+        link: usize,
+        received: Stamp,
+        now: Instant,
+    ) -> Result<(), Fault> {
+        let (index, place) = match self.route {
+            Route::Back => (link, link),
+            // Messages that the server sends to publishers are read, and their frames are checked.
+            Route::Spread { receivers, .. } if link >= receivers => return Ok(()),
+            Route::Spread { .. } => {
+                let index = received.sender as usize;
+                (index, link * self.senders.len() + index)
+            }
+        };
+        let expected = self.next.get(place).map(|next| self.stamp(index, *next));
+        let (Some(expected), Some(sender)) = (expected, self.senders.get_mut(index)) else {
+            return Err(Fault::Unasked);
+        };
+        let position = expected.sequence.wrapping_sub(sender.complete as u32);
+        if u64::from(position) >= sender.sent - sender.complete {
+            return Err(Fault::Unasked);
+        }
+        if (received.to_bits() ^ expected.to_bits()) & self.carried != 0 {
+            return Err(Fault::WrongMessage { expected, received });
+        }
+        self.next[place] = expected.plus(1).sequence;
+        let flight = &mut sender.flights[position as usize];
+        flight.missing -= 1;
+        match sender.rhythm {
+            Rhythm::Flood(_) => self.meter.count(),
+            _ => self.meter.arrived(flight.intended, now),
+        }
+        if flight.missing == 0 {
+            // Receivers get a sender's messages in order, so all earlier ones have arrived.
+            if self.route != Route::Back {
+                self.meter.arrived_everywhere(flight.intended, now);
+            }
+            sender.flights.pop_front();
+            sender.complete += 1;
+            self.outstanding -= 1;
+            if self.answered.last() != Some(&index) {
+                self.answered.push(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that the run is abandoned before all messages of the schedule have arrived.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        for index in self.senders() {
+            for message in self.senders[index].complete..self.senders[index].due {
+                let Some(intended) = self.scheduled(index, message) else {
+                    break;
+                };
+                self.meter.gave_up(intended, now);
+                if self.route != Route::Back {
+                    self.meter.arrived_everywhere(intended, now);
+                }
+            }
+        }
+    }
+}
+
+impl Route {
+    /// How many receivers each message has.
+    const fn receivers_of_one(self) -> usize {
+        match self {
+            Self::Back => 1,
+            Self::Spread { reading, .. } => reading,
+        }
+    }
+
+    /// The connection of the first sender.
+    pub(super) const fn first_sender(self) -> usize {
+        match self {
+            Self::Back => 0,
+            Self::Spread { receivers, .. } => receivers,
+        }
+    }
+
+    /// The connections that are not read from.
+    pub(super) fn unread(self) -> std::ops::Range<usize> {
+        match self {
+            Self::Back => 0..0,
+            Self::Spread { receivers, reading } => reading..receivers,
+        }
+    }
+}
