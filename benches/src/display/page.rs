@@ -67,7 +67,10 @@ fn rendered(table: &Table, colors: &Colors<'_>) -> Markup {
                     @let color = colors.get(&*row[0].text);
                     tr {
                         @for cell in &row[..table.text_columns] {
-                            th scope="row" { (swatch(color)) (cell.text) }
+                            th scope="row" {
+                                @if let Some(color) = color { i style=(background(*color)) {} }
+                                (cell.text)
+                            }
                         }
                         @for (column, cell) in row[table.text_columns..].iter().enumerate() {
                             td class=[cell.is_first.then_some("best")] {
@@ -82,17 +85,18 @@ fn rendered(table: &Table, colors: &Colors<'_>) -> Markup {
     }
 }
 
-fn swatch(color: Option<&u32>) -> Markup {
-    html! { @if let Some(color) = color { i style=(format!("background: #{color:06x}")) {} } }
-}
-
 /// The ratio to the base, as a bar.
 fn bar(cell: &Cell, color: Option<&u32>) -> Markup {
-    let style = cell.ratio.zip(color).map(|(ratio, color)| {
-        let width = 100.0 * ratio.min(RATIO_MAX) / RATIO_MAX;
-        format!("width: {width:.1}%; background: #{color:06x}")
-    });
-    html! { @if let Some(style) = style { b style=(style) {} } }
+    html! {
+        @if let Some((ratio, color)) = cell.ratio.zip(color) {
+            @let width = 100.0 * ratio.min(RATIO_MAX) / RATIO_MAX;
+            b style=(format!("width: {width:.1}%; {}", background(*color))) {}
+        }
+    }
+}
+
+fn background(color: u32) -> String {
+    format!("background: #{color:06x}")
 }
 
 fn curves(scenario: &ScenarioResults, colors: &Colors<'_>) -> Markup {

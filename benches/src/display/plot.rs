@@ -45,7 +45,7 @@ pub(super) fn curves(curves: &[(u32, Curve<'_>)]) -> Option<String> {
         .bold_line_style(BLACK.mix(0.2))
         .light_line_style(TRANSPARENT)
         .x_labels(8)
-        .x_label_formatter(&|x| percentile(*x))
+        .x_label_formatter(&|x| format!("{} %", 100.0 - 100.0 / x))
         .y_label_formatter(&|y| time(*y))
         .draw()
         .ok()?;
@@ -68,16 +68,6 @@ fn points(curve: Curve<'_>) -> Vec<(f64, f64)> {
     let end = curve.iter().position(|point| point.1 == maximum).unwrap_or(0);
     let shown = curve.iter().take(end + 1).filter(|(quantile, _)| *quantile < 1.0);
     shown.map(|&(quantile, latency)| (1.0 / (1.0 - quantile), latency.max(1) as f64)).collect()
-}
-
-/// The quantile at a place, as a percentage.
-fn percentile(x: f64) -> String {
-    match x.log10().round() as usize {
-        0 => "0 %".to_owned(),
-        1 => "90 %".to_owned(),
-        2 => "99 %".to_owned(),
-        nines => format!("99.{} %", "9".repeat(nines - 2)),
-    }
 }
 
 /// A label for 1, 2 and 5 of each power of ten. More have no room.

@@ -54,7 +54,7 @@ impl Table {
                 columns.push(entrant);
             }
         }
-        columns.sort_by_key(|column| place(column));
+        columns.sort_by_key(|column| order(column.role));
         let names = columns.iter().map(|column| column.name.as_str());
         let mut table =
             Self::new(["scenario", "figure"].into_iter().chain(names).chain(["A/A"]), 2);
@@ -132,15 +132,10 @@ fn known_figures<'a>(scenarios: &[&'a ScenarioResults]) -> Vec<&'a Figure> {
 /// The entrants: the engine's stand together, and floors are the last.
 pub(super) fn by_role(scenario: &ScenarioResults) -> Vec<&EntrantResults> {
     let mut entrants: Vec<&EntrantResults> = scenario.entrants.iter().collect();
-    entrants.sort_by_key(|entrant| place(entrant));
+    entrants.sort_by_key(|entrant| order(entrant.role));
     entrants
 }
 
-const fn place(entrant: &EntrantResults) -> u8 {
-    match entrant.role {
-        Role::Engine => 0,
-        Role::Again | Role::Mode => 1,
-        Role::Peer => 2,
-        Role::Floor => 3,
-    }
+fn order(role: Role) -> impl Ord {
+    (role == Role::Floor, role as u8)
 }
