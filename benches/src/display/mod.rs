@@ -1,18 +1,14 @@
-//! What shows results: on a terminal, as Markdown, as a page.
+//! What shows results: on a terminal, as Markdown, as a page. It depends on `results` alone.
 
-use crate::results::Results;
+mod document;
+mod page;
+mod plot;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+mod units;
+mod words;
 
-/// The tables as text.
-pub(crate) fn terminal(results: &Results) -> String {
-    format!("{}\n", results.title)
-}
-
-/// The tables as Markdown.
-pub(crate) fn markdown(results: &Results) -> String {
-    format!("# {}\n", results.title)
-}
-
-/// One self-contained page.
-pub(crate) fn page(results: &Results) -> String {
-    format!("<title>{}</title>\n", results.title)
-}
+pub(crate) use page::page;
+pub(crate) use text::{markdown, terminal};
