@@ -2,11 +2,7 @@
 
 mod args;
 #[cfg(feature = "sqlite")]
-mod delivery;
-#[cfg(feature = "sqlite")]
 mod durable;
-#[cfg(feature = "sqlite")]
-mod folder;
 #[cfg(feature = "sqlite")]
 mod plain;
 #[cfg(feature = "sqlite")]

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant, SystemTime};
 use eventwire::Durability;
 use eventwire::journal::rusqlite::{self, Connection};
 
-use super::folder::Folder;
-use super::setting::{KEPT, Progress, Setting, Stored};
+use super::setting::{KEPT, Setting, Stored};
 use crate::error::Error;
 use crate::load::{Latencies, no_latencies};
-use crate::scenario::Timing;
+use crate::scenario::{Sample, Timing};
 
 const TABLES: &str = "
     CREATE TABLE topics (
@@ -40,19 +39,19 @@ pub(super) fn store(
     durability: Durability,
     batch: f64,
     timing: Timing,
-) -> Result<Stored, Error> {
-    let folder = Folder::create(&setting.directory)?;
+) -> Result<Sample, Error> {
+    let folder = setting.folder()?;
     let mut plain = Plain::open(&folder.file("plain.db"), durability, setting).map_err(failed)?;
     let batch = batch.round().max(1.0) as u64;
     plain.run(batch, timing.warm_up).map_err(failed)?;
-    let before = Progress::now(0, 0);
+    let before = Stored::now(0, 0);
     let commits = plain.run(batch, timing.duration).map_err(failed)?;
-    Ok(Progress::now(batch * commits, commits).since(before))
+    Ok(Stored::now(batch * commits, commits).since(before))
 }
 
 /// Commits batches of that size, each of which is synchronised. Returns how long each takes.
 pub(super) fn commit(setting: &Setting, batch: f64, paced: Paced) -> Result<Latencies, Error> {
-    let folder = Folder::create(&setting.directory)?;
+    let folder = setting.folder()?;
     let path = folder.file("plain.db");
     let mut plain = Plain::open(&path, Durability::CommitFirst, setting).map_err(failed)?;
     let batch = batch.ceil().max(1.0) as u64;
@@ -65,7 +64,7 @@ pub(super) fn synchronise(setting: &Setting, paced: Paced) -> Result<Latencies, 
     const BLOCK: [u8; 4096] = [1; 4096];
     const BLOCKS: u64 = 1024;
     let what = "cannot write and synchronise a file";
-    let folder = Folder::create(&setting.directory)?;
+    let folder = setting.folder()?;
     let file = File::create(folder.file("blocks")).map_err(Error::system(what))?;
     let write = |block| file.write_all_at(&BLOCK, block * BLOCK.len() as u64);
     (0..BLOCKS).try_for_each(write).map_err(Error::system(what))?;

@@ -1,23 +1,20 @@
 //! The scenarios: as many messages as possible in both modes, and how long messages wait.
 
 use std::cell::RefCell;
+use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
 
 use eventwire::Durability;
 
-use super::folder::{Folder, file_system};
+use super::durable;
 use super::plain::{self, Paced};
-use super::setting::{KEPT, Setting, Stored};
-use super::{delivery, durable};
+use super::setting::{BATCH, CPU, KEPT, RATE, Setting};
 use crate::error::Error;
 use crate::load::Latencies;
 use crate::results::{Better, Bound, Figure, Role, To, Unit};
 use crate::scenario::{ENGINE, Measure, Plan, Sample, Scenario, Timing};
 
-const CPU: Figure = Figure::time("server_cpu_ns", "CPU/message");
-const RATE: Figure = Figure::rate("messages_per_second", "messages/s");
-const BATCH: Figure = Figure::count("messages_per_commit", "messages/commit");
 // Other names than `p50_ns`, by which a slow device would count as a slow machine.
 const P50: Figure = Figure::time("wait_p50_ns", "p50");
 const P99: Figure = Figure::time("wait_p99_ns", "p99");
@@ -34,19 +31,19 @@ const ADDED_RATIO_MAX: f64 = 1.0;
 
 pub(super) fn plan(setting: Setting, quick: bool) -> Result<Plan<'static>, Error> {
     // A folder that cannot be used is an error of the command, and not of each entrant.
-    Folder::create(&setting.directory)?;
+    setting.folder()?;
     let milliseconds = Duration::from_millis;
     let timing = match quick {
         true => Timing { rounds: 1, warm_up: milliseconds(10), duration: milliseconds(40) },
         false => Timing { rounds: 5, warm_up: milliseconds(100), duration: milliseconds(400) },
     };
-    let kind = file_system(&setting.directory).map(|kind| format!(" ({kind})"));
+    let kind = file_system(&setting).map(|kind| format!(" ({kind})"));
     let Setting { topics, size, rate, .. } = setting;
     let conditions = vec![
         format!("files in {}{}", setting.directory.display(), kind.unwrap_or_default()),
         format!(
             "messages of {size} B, stored as fast as possible in {topics} topics, of each of \
-             which {KEPT} are kept; latency at {rate}/s, to a subscriber on loopback"
+             which {KEPT} are kept; latency at {rate}/s, to a subscriber of the loop"
         ),
         "plain loop: stores the same rows in SQLite in batches of the same size, alternately with \
          the engine; CPU time is that of all threads"
@@ -75,8 +72,9 @@ fn storing(
     let setting = setting.clone();
     let [engine, plain] = together(move |timing| {
         let engine = durable::store(&setting, durability, timing)?;
-        let plain = plain::store(&setting, durability, engine.messages_per_commit, timing)?;
-        Ok([engine, plain].map(stored))
+        let batch = engine.figures[&BATCH.id];
+        let plain = plain::store(&setting, durability, batch, timing)?;
+        Ok([engine, plain])
     });
     Scenario::new(id, title, [CPU, RATE, BATCH])
         .base(PLAIN)
@@ -91,8 +89,8 @@ fn waiting(setting: Setting) -> Scenario<'static> {
     let [deliver_first, commit_first, commit, synchronisation] = together(move |timing| {
         // There are fewer messages than when they are stored as fast as possible.
         let longer = Timing { duration: timing.duration * 7 / 4, ..timing };
-        let (without, _) = delivery::deliver(&setting, Durability::DeliverFirst, longer)?;
-        let (with, batch) = delivery::deliver(&setting, Durability::CommitFirst, longer)?;
+        let (without, _) = durable::deliver(&setting, Durability::DeliverFirst, longer)?;
+        let (with, batch) = durable::deliver(&setting, Durability::CommitFirst, longer)?;
         let every = Duration::from_secs_f64(batch / setting.rate);
         let paced = Paced { every, time: timing.duration };
         let commit = plain::commit(&setting, batch, paced)?;
@@ -110,13 +108,6 @@ fn waiting(setting: Setting) -> Scenario<'static> {
         .entrant("plain commit of as many messages", Role::Floor, commit)
         .entrant("4 KiB and fdatasync", Role::Floor, synchronisation)
         .target_of(COMMIT_FIRST, &ADDED, To::Itself, Bound::AtMost(ADDED_RATIO_MAX))
-}
-
-fn stored(stored: Stored) -> Sample {
-    Sample::default()
-        .with(&CPU, stored.cpu_ns_per_message)
-        .with(&RATE, stored.messages_per_second)
-        .with(&BATCH, stored.messages_per_commit)
 }
 
 fn waited(latencies: Latencies) -> Sample {
@@ -143,4 +134,12 @@ fn together<const N: usize>(
         };
         Box::new(measure) as Measure<'static>
     })
+}
+
+/// The type of the file system, if the system says which.
+fn file_system(setting: &Setting) -> Option<String> {
+    let mut command = Command::new("df");
+    let output = command.arg("--output=fstype").arg(&setting.directory).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.lines().nth(1).map(str::to_owned)
 }

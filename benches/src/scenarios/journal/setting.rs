@@ -1,7 +1,17 @@
+use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
+
+use crate::error::Error;
+use crate::results::Figure;
+use crate::scenario::Sample;
+
+pub(super) const CPU: Figure = Figure::time("server_cpu_ns", "CPU/message");
+pub(super) const RATE: Figure = Figure::rate("messages_per_second", "messages/s");
+pub(super) const BATCH: Figure = Figure::count("messages_per_commit", "messages/commit");
 
 /// The messages that are stored of each topic. The oldest ones are deleted.
 pub(super) const KEPT: u64 = 10_000;
@@ -18,9 +28,39 @@ pub(super) struct Setting {
     pub(super) directory: PathBuf,
 }
 
+impl Setting {
+    pub(super) fn folder(&self) -> Result<Folder, Error> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("eventwire-bench-{}-{number}", std::process::id());
+        let path = self.directory.join(name);
+        let what = format!("cannot create {}", path.display());
+        fs::create_dir(&path).map_err(Error::system(what))?;
+        Ok(Folder(path))
+    }
+}
+
+/// A folder for the files of one measurement, removed at its end.
+#[derive(Debug)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// The path of a file in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What remains is in a folder for temporary files, or one that the caller has named.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// What was stored until a moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Progress {
+pub(super) struct Stored {
     at: Instant,
     /// Of all threads of the program.
     cpu: Duration,
@@ -28,26 +68,17 @@ pub(super) struct Progress {
     commits: u64,
 }
 
-/// How fast messages were stored.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stored {
-    pub(super) messages_per_second: f64,
-    pub(super) cpu_ns_per_message: f64,
-    pub(super) messages_per_commit: f64,
-}
-
-impl Progress {
+impl Stored {
     pub(super) fn now(messages: u64, commits: u64) -> Self {
         let cpu = clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap_or_default();
         Self { at: Instant::now(), cpu, messages, commits }
     }
 
-    pub(super) fn since(self, before: Self) -> Stored {
+    pub(super) fn since(self, before: Self) -> Sample {
         let messages = (self.messages - before.messages).max(1) as f64;
-        Stored {
-            messages_per_second: messages / (self.at - before.at).as_secs_f64(),
-            cpu_ns_per_message: (self.cpu - before.cpu).as_nanos() as f64 / messages,
-            messages_per_commit: messages / (self.commits - before.commits).max(1) as f64,
-        }
+        Sample::default()
+            .with(&CPU, (self.cpu - before.cpu).as_nanos() as f64 / messages)
+            .with(&RATE, messages / (self.at - before.at).as_secs_f64())
+            .with(&BATCH, messages / (self.commits - before.commits).max(1) as f64)
     }
 }
