@@ -1,5 +1,6 @@
 //! The commands that measure: each one is a plan of scenarios, in a file of its own.
 
+mod ageing;
 mod bus;
 mod bystander;
 mod compare;
