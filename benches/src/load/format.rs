@@ -95,7 +95,7 @@ impl Format {
 
 /// How many bytes raw TCP has to send for the same size on the wire as frames with `size` bytes of
 /// payload. The frames of a client are masked.
-pub(super) fn bytes_on_wire(wire: Wire, size: usize, is_masked: bool) -> usize {
+pub(crate) fn bytes_on_wire(wire: Wire, size: usize, is_masked: bool) -> usize {
     match wire {
         Wire::WebSocket => size,
         Wire::Tcp => size + header(BINARY, size, is_masked.then_some(MASK)).len(),

@@ -13,10 +13,11 @@ use eventwire::{
 use socket2::{Domain, Socket, Type};
 
 use crate::error::Error;
-use crate::load::{Latencies, frame_overhead, no_latencies, pattern};
+use crate::load::{Latencies, bytes_on_wire, no_latencies, pattern};
 use crate::machine::{self, CpuClock};
 use crate::results::{Better, Figure, Unit};
 use crate::scenario::{Sample, Timing};
+use crate::target::Wire;
 use crate::unsent::would_block;
 
 pub(super) const AGE_P50: Figure = Figure::time("p50_ns", "age, p50");
@@ -259,7 +260,8 @@ impl Readers {
     /// Takes the whole updates out of a reader's input.
     fn take_updates(&mut self, index: usize, tally: &mut Tally) -> Result<(), Error> {
         let now = self.start.elapsed().as_nanos() as u64;
-        let header = frame_overhead(self.setting.size, false);
+        let size = self.setting.size;
+        let header = bytes_on_wire(Wire::Tcp, size, false) - size;
         let input = &mut self.readers[index].input;
         let frames = input.chunks_exact(header + self.setting.size);
         let rest = frames.remainder().len();

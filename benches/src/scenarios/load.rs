@@ -131,7 +131,9 @@ impl LoadArgs {
         let warm_up = (duration / 10).min(WARM_UP_MAX);
         let load = Load { target, traffic: traffic(pace), warm_up, duration, spin };
         scenario.figures.extend(self.rate.map(|_| LATE_P99));
-        let measure = move |_| machine::run_on(self.cpu, || run(&load, None)).map(|measured| sample(&measured));
+        let measure = move |_| {
+            machine::run_on(self.cpu, || run(&load, None)).map(|measured| sample(&measured))
+        };
         let scenario = scenario.rounds(1).entrant(self.url.to_string(), Role::Peer, measure);
         let rhythm = match self.rate {
             None => format!("Closed loop, {depth} deep"),
