@@ -36,8 +36,8 @@ impl Course {
                 (vec![rhythm; connections], Route::Back, per_second, size)
             }
             Traffic::Flood { quiet, per_second, depth, size } => {
-                let mut rhythms = vec![Rhythm::Schedule(QUIET_IN_FLIGHT_MAX); quiet + 1];
-                rhythms[0] = Rhythm::Flood(depth as u64);
+                let mut rhythms = vec![Rhythm::Schedule(QUIET_IN_FLIGHT_MAX); quiet];
+                rhythms.push(Rhythm::Flood(depth as u64));
                 (rhythms, Route::Back, Some(per_second), size)
             }
             Traffic::Broadcast { size, .. } if size < Stamp::LEN => {

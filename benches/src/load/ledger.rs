@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::iter::repeat_n;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::fault::Fault;
@@ -13,7 +14,7 @@ use super::stamp::Stamp;
 pub(super) struct Ledger {
     pub(super) route: Route,
     senders: Vec<Sender>,
-    /// By receiver, then sender: the number of the next expected message.
+    /// By receiver of broadcasts, then sender: the number of the next expected message.
     next: Vec<u32>,
     /// The bits of a stamp that messages have room for.
     carried: u64,
@@ -24,6 +25,8 @@ pub(super) struct Ledger {
     /// Senders of which a message arrived everywhere since they last went on.
     pub(super) answered: Vec<usize>,
     pub(super) schedule: Option<Schedule>,
+    /// How many senders follow the schedule, in turns: the first ones.
+    scheduled: usize,
     /// Messages that the schedule has released.
     pub(super) released: u64,
     pub(super) meter: Meter,
@@ -80,39 +83,38 @@ impl Ledger {
         Self {
             route,
             senders: rhythms.iter().map(sender).collect(),
-            next: vec![0; rhythms.len() * route.receivers_of_one()],
+            next: vec![0; rhythms.len() * route.first_sender()],
             carried,
             mark: 0,
             outstanding: 0,
             answered: Vec::new(),
             schedule: None,
+            scheduled: rhythms.iter().filter(|one| matches!(one, Rhythm::Schedule(_))).count(),
             released: 0,
             meter,
         }
     }
 
-    pub(super) fn senders(&self) -> std::ops::Range<usize> {
+    pub(super) fn senders(&self) -> Range<usize> {
         0..self.senders.len()
+    }
+
+    /// When these messages of a sender that follows the schedule are due.
+    fn scheduled(
+        &self,
+        index: usize,
+        messages: Range<u64>,
+    ) -> impl Iterator<Item = Instant> + use<> {
+        let (senders, index) = (self.scheduled as u64, index as u64);
+        let times = self.schedule.into_iter();
+        times.flat_map(move |schedule| {
+            messages.clone().map(move |message| schedule.time(message * senders + index))
+        })
     }
 
     /// The sender of the next message of the schedule.
     pub(super) fn next_scheduled(&self) -> usize {
-        let first = self.first_scheduled();
-        first + (self.released % (self.senders.len() - first) as u64) as usize
-    }
-
-    /// A flood is the first sender, and follows no schedule.
-    fn first_scheduled(&self) -> usize {
-        usize::from(matches!(self.senders[0].rhythm, Rhythm::Flood(_)))
-    }
-
-    /// When a message of a sender is due by the schedule, if it follows that.
-    fn scheduled(&self, index: usize, message: u64) -> Option<Instant> {
-        let first = self.first_scheduled();
-        let place = message * (self.senders.len() - first) as u64;
-        self.schedule
-            .filter(|_| index >= first)
-            .map(|schedule| schedule.time(place + (index - first) as u64))
+        (self.released % self.scheduled as u64) as usize
     }
 
     /// How many messages follow at once.
@@ -143,11 +145,8 @@ impl Ledger {
             Rhythm::Schedule(in_flight_max) => due.min(complete + in_flight_max),
             _ => due,
         };
-        (self.stamp(index, sent as u32), (allowed - sent) as usize)
-    }
-
-    fn stamp(&self, index: usize, sequence: u32) -> Stamp {
-        Stamp { sender: u32::from(self.mark) << 24 | index as u32, sequence }
+        let sender = u32::from(self.mark) << 24 | index as u32;
+        (Stamp { sender, sequence: sent as u32 }, (allowed - sent) as usize)
     }
 
     /// More messages of a sender were sent.
@@ -155,17 +154,15 @@ impl Ledger {
         let missing = self.route.receivers_of_one();
         let before = self.senders[index].sent;
         let after = before + messages as u64;
-        if self.schedule.is_some() {
-            let now = Instant::now();
-            for message in before..after {
-                let Some(intended) = self.scheduled(index, message) else {
-                    break;
-                };
-                self.meter.left(intended, now);
-                self.senders[index].flights.push_back(Flight { intended, missing });
-            }
-        }
         self.senders[index].sent = after;
+        if index >= self.scheduled {
+            return;
+        }
+        let now = Instant::now();
+        for intended in self.scheduled(index, before..after) {
+            self.meter.left(intended, now);
+            self.senders[index].flights.push_back(Flight { intended, missing });
+        }
     }
 
     /// Notes what arrived at a connection.
@@ -175,55 +172,76 @@ impl Ledger {
         received: Stamp,
         now: Instant,
     ) -> Result<(), Fault> {
-        let (index, place) = match self.route {
-            Route::Back => (link, link),
+        match self.route {
+            Route::Back => self.came_back(link, received, now),
             // Messages that the server sends to publishers are read, and their frames are checked.
-            Route::Spread { receivers, .. } if link >= receivers => return Ok(()),
-            Route::Spread { .. } => {
-                let index = received.sender as usize;
-                (index, link * self.senders.len() + index)
-            }
-        };
-        let expected = self.next.get(place).map(|next| self.stamp(index, *next));
-        let (Some(expected), Some(sender)) = (expected, self.senders.get_mut(index)) else {
-            return Err(Fault::Unasked);
-        };
-        let position = expected.sequence.wrapping_sub(sender.complete as u32);
-        if u64::from(position) >= sender.sent - sender.complete {
+            Route::Spread { receivers, .. } if link >= receivers => Ok(()),
+            Route::Spread { .. } => self.was_delivered(link, received, now),
+        }
+    }
+
+    /// Notes an echo. Each sender is the only receiver of its messages.
+    fn came_back(&mut self, index: usize, received: Stamp, now: Instant) -> Result<(), Fault> {
+        let sender = &mut self.senders[index];
+        let (sequence, mark) = (sender.complete as u32, u32::from(self.mark) << 24);
+        if sender.complete == sender.sent {
             return Err(Fault::Unasked);
         }
+        let expected = Stamp { sender: mark | index as u32, sequence };
         if (received.to_bits() ^ expected.to_bits()) & self.carried != 0 {
             return Err(Fault::WrongMessage { expected, received });
         }
-        self.next[place] = expected.plus(1).sequence;
-        let flight = &mut sender.flights[position as usize];
-        flight.missing -= 1;
+        let flight = sender.flights[0];
         match sender.rhythm {
             Rhythm::Flood(_) => self.meter.count(),
             _ => self.meter.arrived(flight.intended, now),
         }
-        if flight.missing == 0 {
+        self.complete(index);
+        Ok(())
+    }
+
+    /// Notes a broadcast, which arrived at one receiver.
+    fn was_delivered(&mut self, link: usize, received: Stamp, now: Instant) -> Result<(), Fault> {
+        let index = received.sender as usize;
+        let place = link * self.senders.len() + index;
+        let sender = self.senders.get_mut(index).ok_or(Fault::Unasked)?;
+        let expected = Stamp { sender: received.sender, sequence: self.next[place] };
+        if received != expected {
+            return Err(Fault::WrongMessage { expected, received });
+        }
+        let position = received.sequence.wrapping_sub(sender.complete as u32);
+        if u64::from(position) >= sender.sent - sender.complete {
+            return Err(Fault::Unasked);
+        }
+        self.next[place] = expected.plus(1).sequence;
+        let flight = &mut sender.flights[position as usize];
+        flight.missing -= 1;
+        let Flight { intended, missing } = *flight;
+        self.meter.arrived(intended, now);
+        if missing == 0 {
             // Receivers get a sender's messages in order, so all earlier ones have arrived.
-            if self.route != Route::Back {
-                self.meter.arrived_everywhere(flight.intended, now);
-            }
-            sender.flights.pop_front();
-            sender.complete += 1;
-            self.outstanding -= 1;
-            if self.answered.last() != Some(&index) {
-                self.answered.push(index);
-            }
+            self.meter.arrived_everywhere(intended, now);
+            self.complete(index);
         }
         Ok(())
     }
 
+    /// The first incomplete message of a sender has arrived everywhere.
+    fn complete(&mut self, index: usize) {
+        let sender = &mut self.senders[index];
+        sender.flights.pop_front();
+        sender.complete += 1;
+        self.outstanding -= 1;
+        if self.answered.last() != Some(&index) {
+            self.answered.push(index);
+        }
+    }
+
     /// Records that the run is abandoned before all messages of the schedule have arrived.
     pub(super) fn give_up(&mut self, now: Instant) {
-        for index in self.senders() {
-            for message in self.senders[index].complete..self.senders[index].due {
-                let Some(intended) = self.scheduled(index, message) else {
-                    break;
-                };
+        for index in 0..self.scheduled {
+            let Sender { complete, due, .. } = self.senders[index];
+            for intended in self.scheduled(index, complete..due) {
                 self.meter.gave_up(intended, now);
                 if self.route != Route::Back {
                     self.meter.arrived_everywhere(intended, now);
@@ -251,7 +269,7 @@ impl Route {
     }
 
     /// The connections that are not read from.
-    pub(super) fn unread(self) -> std::ops::Range<usize> {
+    pub(super) fn unread(self) -> Range<usize> {
         match self {
             Self::Back => 0..0,
             Self::Spread { receivers, reading } => reading..receivers,

@@ -156,7 +156,9 @@ impl Scanner {
             let at = from + start - format.stamp.start;
             self.stamp[at..at + end - start].copy_from_slice(&piece[start..end]);
         }
-        if expected[..start] != piece[..start] || expected[end..] != piece[end..] {
+        // Mostly the stamp comes first.
+        let differs_before = start > 0 && expected[..start] != piece[..start];
+        if differs_before || expected[end..] != piece[end..] {
             return Err(wrong_byte(from, expected, piece, start..end));
         }
         self.compared = to;
