@@ -24,7 +24,7 @@ pub(super) struct Ledger {
     pub(super) outstanding: u64,
     /// Senders of which a message arrived everywhere since they last went on.
     pub(super) answered: Vec<usize>,
-    pub(super) schedule: Option<Schedule>,
+    pub(super) schedule: Schedule,
     /// How many senders follow the schedule, in turns: the first ones.
     scheduled: usize,
     /// Messages that the schedule has released.
@@ -77,7 +77,13 @@ struct Flight {
 }
 
 impl Ledger {
-    pub(super) fn new(rhythms: &[Rhythm], route: Route, carried: u64, meter: Meter) -> Self {
+    pub(super) fn new(
+        rhythms: &[Rhythm],
+        route: Route,
+        schedule: Schedule,
+        carried: u64,
+        meter: Meter,
+    ) -> Self {
         let sender =
             |&rhythm| Sender { rhythm, due: 0, sent: 0, complete: 0, flights: VecDeque::new() };
         Self {
@@ -88,7 +94,7 @@ impl Ledger {
             mark: 0,
             outstanding: 0,
             answered: Vec::new(),
-            schedule: None,
+            schedule,
             scheduled: rhythms.iter().filter(|one| matches!(one, Rhythm::Schedule(_))).count(),
             released: 0,
             meter,
@@ -99,17 +105,14 @@ impl Ledger {
         0..self.senders.len()
     }
 
-    /// When these messages of a sender that follows the schedule are due.
-    fn scheduled(
-        &self,
-        index: usize,
-        messages: Range<u64>,
-    ) -> impl Iterator<Item = Instant> + use<> {
-        let (senders, index) = (self.scheduled as u64, index as u64);
-        let times = self.schedule.into_iter();
-        times.flat_map(move |schedule| {
-            messages.clone().map(move |message| schedule.time(message * senders + index))
-        })
+    /// Whether the schedule says when messages leave.
+    pub(super) fn is_open_loop(&self) -> bool {
+        self.scheduled > 0
+    }
+
+    /// When a message of a sender that follows the schedule is due.
+    fn scheduled(&self, index: usize, message: u64) -> Instant {
+        self.schedule.time(message * self.scheduled as u64 + index as u64)
     }
 
     /// The sender of the next message of the schedule.
@@ -159,7 +162,8 @@ impl Ledger {
             return;
         }
         let now = Instant::now();
-        for intended in self.scheduled(index, before..after) {
+        for message in before..after {
+            let intended = self.scheduled(index, message);
             self.meter.left(intended, now);
             self.senders[index].flights.push_back(Flight { intended, missing });
         }
@@ -241,7 +245,8 @@ impl Ledger {
     pub(super) fn give_up(&mut self, now: Instant) {
         for index in 0..self.scheduled {
             let Sender { complete, due, .. } = self.senders[index];
-            for intended in self.scheduled(index, complete..due) {
+            for message in complete..due {
+                let intended = self.scheduled(index, message);
                 self.meter.gave_up(intended, now);
                 if self.route != Route::Back {
                     self.meter.arrived_everywhere(intended, now);
@@ -274,5 +279,52 @@ impl Route {
             Self::Back => 0..0,
             Self::Spread { receivers, reading } => reading..receivers,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn ledger(rhythms: &[Rhythm], route: Route) -> Ledger {
+        let second = Duration::from_secs(1);
+        let schedule = Schedule::new(Instant::now(), 1.0);
+        Ledger::new(rhythms, route, schedule, u64::MAX, Meter::begin(second, second, None))
+    }
+
+    #[test]
+    fn a_burst_follows_when_all_receivers_have_each_message_of_the_last_one() {
+        let route = Route::Spread { receivers: 2, reading: 2 };
+        let mut ledger = ledger(&[Rhythm::Burst(2)], route);
+        let now = Instant::now();
+        assert_eq!(ledger.following(0), 2);
+        ledger.release(0, 2, now);
+        assert_eq!(ledger.sendable(0), (Stamp { sender: 0, sequence: 0 }, 2));
+        ledger.sent(0, 2);
+        for (link, sequence, outstanding) in [(0, 0, 2), (0, 1, 2), (1, 0, 1), (1, 1, 0)] {
+            assert_eq!(ledger.following(0), 0);
+            ledger.arrived(link, Stamp { sender: 0, sequence }, now).unwrap();
+            assert_eq!(ledger.outstanding, outstanding);
+        }
+        assert_eq!((ledger.following(0), ledger.answered.as_slice()), (2, &[0][..]));
+        let mut arrived = |sender, sequence| ledger.arrived(0, Stamp { sender, sequence }, now);
+        assert_eq!(arrived(0, 2), Err(Fault::Unasked));
+        assert_eq!(arrived(1, 0), Err(Fault::Unasked));
+        assert!(matches!(arrived(0, 1), Err(Fault::WrongMessage { .. })));
+    }
+
+    #[test]
+    fn the_quiet_ones_take_turns_beside_a_flood() {
+        let rhythms = [Rhythm::Schedule(9), Rhythm::Schedule(9), Rhythm::Flood(5)];
+        let mut ledger = ledger(&rhythms, Route::Back);
+        for index in [0, 1, 0] {
+            assert_eq!(ledger.next_scheduled(), index);
+            ledger.released += 1;
+        }
+        assert_eq!([0, 1, 2].map(|index| ledger.following(index)), [0, 0, 5]);
+        let echo = Stamp { sender: 2, sequence: 0 };
+        assert_eq!(ledger.arrived(2, echo, Instant::now()), Err(Fault::Unasked));
     }
 }
