@@ -195,12 +195,13 @@ impl Ledger {
         if (received.to_bits() ^ expected.to_bits()) & self.carried != 0 {
             return Err(Fault::WrongMessage { expected, received });
         }
-        let flight = sender.flights[0];
+        let flight = sender.flights.pop_front().ok_or(Fault::Unasked)?;
         match sender.rhythm {
             Rhythm::Flood(_) => self.meter.count(),
             _ => self.meter.arrived(flight.intended, now),
         }
-        self.complete(index);
+        sender.complete += 1;
+        self.note_everywhere(index);
         Ok(())
     }
 
@@ -225,16 +226,15 @@ impl Ledger {
         if missing == 0 {
             // Receivers get a sender's messages in order, so all earlier ones have arrived.
             self.meter.arrived_everywhere(intended, now);
-            self.complete(index);
+            sender.flights.pop_front();
+            sender.complete += 1;
+            self.note_everywhere(index);
         }
         Ok(())
     }
 
-    /// The first incomplete message of a sender has arrived everywhere.
-    fn complete(&mut self, index: usize) {
-        let sender = &mut self.senders[index];
-        sender.flights.pop_front();
-        sender.complete += 1;
+    /// A message of this sender has arrived everywhere.
+    fn note_everywhere(&mut self, index: usize) {
         self.outstanding -= 1;
         if self.answered.last() != Some(&index) {
             self.answered.push(index);
