@@ -1,7 +1,7 @@
 //! How the messages of a load look on the wire, in both directions.
 //!
-//! Another wire needs its variant of [`Wire`], and in [`Format::new`] the bytes of its messages. What
-//! opens its connections is in `opening`.
+//! Another wire needs its variant of [`Wire`], in [`Format::new`] the bytes of its messages, and in
+//! `opening` what opens its connections.
 //!
 //! The client's side of RFC 6455 §5 is independent of the engine's codec, so that a mistake in
 //! either one is noticed.
