@@ -1,5 +1,8 @@
 //! How the messages of a load look on the wire, in both directions.
 //!
+//! Another wire needs its variant of [`Wire`], in [`Format::new`] the bytes of its messages, and in
+//! `opening` what opens its connections.
+//!
 //! The client's side of RFC 6455 §5 is independent of the engine's codec, so that a mistake in
 //! either one is noticed.
 
@@ -64,6 +67,11 @@ impl Format {
             payload,
             stamp,
         }
+    }
+
+    /// The opcode of received messages, in their first frames.
+    pub(super) fn opcode(&self) -> u8 {
+        self.header.as_ref().map_or(BINARY, |header| header[0] & 0x0f)
     }
 
     /// The bits of a stamp that messages have room for.
