@@ -6,6 +6,7 @@
 
 mod bare;
 mod engine;
+mod engine_loop;
 #[cfg(feature = "peers")]
 mod fastwebsockets;
 mod floor;
@@ -38,7 +39,7 @@ use crate::idle::IdleMode;
 use crate::service::{ReadyLine, Service, ServiceConfig};
 use crate::target::Wire;
 
-pub(crate) use engine::{connections_max, serve};
+pub(crate) use engine_loop::{connections_max, serve};
 
 /// A server by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
