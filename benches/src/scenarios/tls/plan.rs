@@ -23,6 +23,9 @@ const MEMORY: Figure =
 /// Payload bytes of the messages whose round trips are measured.
 const SIZES: [usize; 5] = [16, 128, 1024, 16 * 1024, 64 * 1024];
 
+/// Open files besides the connections.
+const OTHER_FILES: u64 = 192;
+
 const WITHOUT: (&str, Role, Opening) = ("without TLS", Role::Floor, Opening::Plain);
 const FULL: (&str, Role, Opening) = ("with TLS, full handshake", Role::Mode, Opening::Full);
 const RESUMED: (&str, Role, Opening) = ("with TLS, resumed", Role::Mode, Opening::Resumed);
@@ -32,18 +35,13 @@ pub(super) fn plan(wanted: usize, idle: IdleMode, quick: bool) -> Result<Plan<'s
     let (rounds, milliseconds, openings) = if quick { (1, 20, 5) } else { (5, 400, 200) };
     let duration = Duration::from_millis(milliseconds);
     let setting = Setting { idle, cpus: CpuPair::pick() };
-    let connections = affordable(wanted)?;
+    // As many as the limit on open files allows.
+    let files = machine::raise_file_limit(wanted as u64 + OTHER_FILES);
+    let connections = wanted.min(files.saturating_sub(OTHER_FILES) as usize);
     let mut scenarios: Vec<Scenario<'_>> =
         SIZES.iter().map(|&size| setting.round_trips(size)).collect();
     scenarios.push(setting.openings(openings));
     scenarios.push(setting.held(connections));
-    let mut notes = Vec::new();
-    if connections < wanted {
-        notes.push(format!(
-            "{wanted} connections were asked for: {connections} are what the limit of open files \
-             (ulimit -Hn) allows"
-        ));
-    }
     Ok(Plan {
         title: "TLS",
         conditions: vec![
@@ -57,19 +55,8 @@ pub(super) fn plan(wanted: usize, idle: IdleMode, quick: bool) -> Result<Plan<'s
         timing: Timing { rounds, warm_up: duration / 10, duration },
         repetition_max: Duration::ZERO,
         scenarios,
-        notes,
+        notes: Vec::new(),
     })
-}
-
-/// The requested number of connections, or as many as the limit on open files allows.
-fn affordable(wanted: usize) -> Result<usize, Error> {
-    const OTHER_FILES: usize = 192;
-    let files = machine::raise_file_limit((wanted + OTHER_FILES) as u64);
-    let files = usize::try_from(files).unwrap_or(usize::MAX);
-    match wanted.min(files.saturating_sub(OTHER_FILES)) {
-        0 => Err(Error::Settings(format!("the limit of {files} open files leaves no room"))),
-        connections => Ok(connections),
-    }
 }
 
 /// Where the server and the client run.
