@@ -155,7 +155,7 @@ mod connection {
 
         fn split(&mut self) -> (&mut WebSocket, Workspace<'_>) {
             self.out.clear();
-            let Self { connection, out, mask_keys, pool, .. } = self;
+            let Self { connection, out, mask_keys, pool } = self;
             (connection, Workspace { out, mask_keys, pool, now: Time::BEGINNING })
         }
 

@@ -151,6 +151,7 @@ impl Server {
 
 /// What clients send at a time, and what they receive then.
 pub(crate) struct Messages {
+    /// How many are sent at a time.
     pub(crate) count: usize,
     pub(crate) sent: Vec<u8>,
     pub(crate) received: Vec<u8>,
