@@ -76,7 +76,8 @@ impl Browser {
         self.command(Some(window), "Input.dispatchKeyEvent", &enter);
     }
 
-    /// Waits until `expected` accepts the visible text or the input of `element`, and returns the text.
+    /// Waits until `expected` accepts the visible text of `element`, or what is typed into it, and
+    /// returns it.
     pub(super) fn wait_for(
         &mut self,
         window: &Window,
@@ -87,7 +88,8 @@ impl Browser {
         let look = format!(
             "(() => {{ const seen = document.querySelector({element:?}); \
             const box = seen?.getBoundingClientRect(); \
-            return box && box.width > 0 && box.height > 0 ? seen.value ?? seen.innerText : \"\"; }})()"
+            const is_shown = box && box.width > 0 && box.height > 0; \
+            return is_shown ? seen.value ?? seen.innerText : \"\"; }})()"
         );
         wait_for(|| {
             let text = self.evaluate(window, &look).as_str().unwrap_or_default().to_owned();

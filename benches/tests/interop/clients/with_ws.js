@@ -1,5 +1,5 @@
-// Node's ws, which has fragments and pings too. With a third argument it connects from this address,
-// and asks the server for it.
+// Node's ws, which has fragments and pings too. With a third argument it connects from this
+// address, and asks the server for it.
 "use strict";
 
 const { once } = require("node:events");
