@@ -29,6 +29,7 @@ mod schedule;
 mod stamp;
 mod traffic;
 
+pub(crate) use fault::Fault;
 pub(crate) use format::bytes_on_wire;
 pub(crate) use links::{Links, ReadOutcome};
 pub(crate) use meter::{Latencies, Measurement, no_latencies};

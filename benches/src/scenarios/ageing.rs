@@ -13,7 +13,7 @@ use eventwire::{
 };
 use socket2::{Domain, Socket, Type};
 
-use crate::cli::{parse_integer, parse_time};
+use crate::arguments::{parse_integer, parse_time};
 use crate::error::Error;
 use crate::load::{Latencies, bytes_on_wire, no_latencies, pattern};
 use crate::machine::{self, CpuClock};

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::figures::{BYSTANDER_P50, BYSTANDER_P99, BYSTANDER_P999, rate, sample, server_cpu};
 use super::loaded::load_and_stop;
-use crate::cli::{parse_broadcast_size, parse_connections};
+use crate::arguments::{parse_broadcast_size, parse_connections};
 use crate::contestants::{Contestant as _, Own};
 use crate::error::Error;
 use crate::idle::IdleMode;
@@ -104,7 +104,7 @@ impl BystanderArgs {
         cpus: Option<CpuPair>,
     ) -> Result<crate::process::Server, Error> {
         let engine = Own::new(Implementation::Eventwire).idle(self.idle);
-        engine.launch(service, cpus.map(|cpus| cpus.server))?.start()
+        engine.start(service, cpus.map(|cpus| cpus.server))
     }
 }
 

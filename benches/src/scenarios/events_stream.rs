@@ -11,7 +11,7 @@ use eventwire::{
 };
 
 use super::figures::{rate, server_cpu};
-use crate::cli::parse_connections;
+use crate::arguments::parse_connections;
 use crate::error::Error;
 use crate::machine::{self, CpuClock, CpuPair};
 use crate::output::FileArgs;

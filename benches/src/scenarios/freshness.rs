@@ -8,7 +8,7 @@ use eventwire::OverflowPolicy;
 use super::ageing::{
     AGE_MAX, AGE_P50, AgeingArgs, RECEIVED, SKIPPED, SMALL, Setting, UNREAD, measure,
 };
-use crate::cli::parse_rate;
+use crate::arguments::parse_rate;
 use crate::error::Error;
 use crate::output::FileArgs;
 use crate::results::Role;

@@ -9,7 +9,7 @@ use super::ageing::{
     AGE_MAX, AGE_P50, AGE_P99, AgeingArgs, CPU, KEYS_MIN, Keys, RECEIVED, SMALL, Setting, TURN_MAX,
     TURN_P99, UPDATES, measure,
 };
-use crate::cli::{parse_integer, parse_rate};
+use crate::arguments::{parse_integer, parse_rate};
 use crate::error::Error;
 use crate::output::FileArgs;
 use crate::results::{Bound, Role, To};

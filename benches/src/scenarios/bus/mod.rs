@@ -7,5 +7,5 @@ mod publishers;
 mod route;
 mod tally;
 
-pub(crate) use plan::{BusArgs, cost, delivery};
+pub(crate) use plan::{BusArgs, Row, cost, delivery};
 pub(crate) use route::{Setting, Way};

@@ -8,7 +8,7 @@ use super::publishers::{Outcome, back_to_back, flood, paced};
 use super::route::{Route, Setting, Way};
 use super::tally::Tally;
 use super::{engine, floor};
-use crate::cli::parse_number;
+use crate::arguments::parse_number;
 use crate::error::Error;
 use crate::idle::IdleMode;
 use crate::machine::CpuPair;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::{parse_rate, parse_time};
+use crate::arguments::{parse_rate, parse_time};
 use crate::output::FileArgs;
 use crate::target::Target;
 

@@ -7,7 +7,7 @@ use super::measures::{self, OF_BYSTANDER, OF_CLIENTS, OF_DROPS, OF_REPLAY, OF_SE
 use crate::contestants::{Contestant as _, Own};
 use crate::error::Error;
 use crate::machine::{self, CpuPair};
-use crate::process::Server;
+use crate::process::{Launch, Server};
 use crate::results::{Bound, Figure, Role, To};
 use crate::scenario::{ENGINE, Plan, Sample, Scenario, Timing};
 use crate::servers::Implementation;
@@ -92,7 +92,7 @@ impl ResumeArgs {
         };
         Scenario::new(id, title, figures).entrant(name, role, move |_| {
             let server = match &args.socket_io {
-                Some(url) => Server::elsewhere(url),
+                Some(url) => Launch::running(url).start()?,
                 None => Own::new(Implementation::Eventwire)
                     .start(Service::Resume, cpus.map(|cpus| cpus.server))?,
             };

@@ -1,6 +1,6 @@
 use clap::Args;
 
-use crate::cli::parse_connections;
+use crate::arguments::parse_connections;
 use crate::error::Error;
 use crate::idle::IdleMode;
 use crate::output::FileArgs;
