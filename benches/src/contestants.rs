@@ -82,10 +82,6 @@ impl Own {
     pub(crate) fn tls(self) -> Self {
         Self { tls: true, ..self }
     }
-
-    pub(crate) fn implementation(&self) -> Implementation {
-        self.implementation
-    }
 }
 
 impl Contestant for Own {

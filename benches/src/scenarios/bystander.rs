@@ -73,11 +73,11 @@ impl BystanderArgs {
             .base(ALONE)
             .entrant(ENGINE, Role::Engine, move |timing| {
                 let server = self.launch(Service::Broadcast, cpus)?;
-                load_and_stop(server, broadcasts.clone(), timing, cpus, false).map(|it| sample(&it))
+                load_and_stop(server, broadcasts, timing, cpus, false).map(|it| sample(&it))
             })
             .entrant(ALONE, Role::Mode, move |timing| {
                 let server = self.launch(Service::Echo, cpus)?;
-                let measured = load_and_stop(server, alone.clone(), timing, cpus, false)?;
+                let measured = load_and_stop(server, alone, timing, cpus, false)?;
                 Ok(of_bystander(measured.latency))
             });
         Ok(Plan {

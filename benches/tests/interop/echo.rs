@@ -19,7 +19,7 @@ const SETUPS: &[(&[&str], &str)] = &[
 /// Runs `exchange` with the URL of a server, which must then end in order.
 pub(super) fn serve(arguments: &[&str], exchange: impl FnOnce(&str)) {
     let arguments = [&["serve", "echo", "--listen", "127.0.0.1:0"], arguments].concat();
-    let (server, url) = Running::serve(&arguments);
+    let (server, url) = Running::serve(&arguments.join(" "));
     // The certificate's name.
     let url = if url.starts_with("wss:") { url.replace("127.0.0.1", "localhost") } else { url };
     exchange(&url);
