@@ -119,8 +119,9 @@ fn serve(args: ServeArgs) -> Result<(), Error> {
     server.stop()
 }
 
-/// Becomes another program. Returns only if that fails.
+/// Becomes another program, which may have many connections. Returns only if that fails.
 fn exec(args: &ExecArgs) -> Error {
+    machine::raise_file_limit(u64::MAX);
     let (program, words) = args.command.split_first().expect("the command line has a program");
     let prepared = args.cpu.map_or(Ok(()), machine::pin).and_then(|()| machine::end_with_parent());
     match prepared {

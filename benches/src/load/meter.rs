@@ -44,7 +44,7 @@ pub(crate) fn no_latencies() -> Latencies {
 /// Measures one run: nothing during the warm-up, then everything for a fixed time. The time is
 /// extended by itself until a message that was sent in it has arrived.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     /// When warming up ends.
     warm: Instant,
     duration: Duration,
@@ -70,7 +70,7 @@ struct Window {
 
 impl Meter {
     /// Begins the warm-up.
-    pub(super) fn begin(warm_up: Duration, duration: Duration, server: Option<CpuClock>) -> Self {
+    pub(crate) fn begin(warm_up: Duration, duration: Duration, server: Option<CpuClock>) -> Self {
         let measured = Measurement {
             time: Duration::ZERO,
             count: 0,
@@ -89,7 +89,7 @@ impl Meter {
     }
 
     /// Begins and ends the measured time, and returns whether it is over. Call this once per turn.
-    pub(super) fn is_over(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_over(&mut self, now: Instant) -> bool {
         let Some(window) = &mut self.window else {
             if now >= self.warm {
                 self.before = self.cpu_times();
@@ -115,7 +115,7 @@ impl Meter {
     }
 
     /// Ends the measured time.
-    pub(super) fn close(&mut self, now: Instant) {
+    pub(crate) fn close(&mut self, now: Instant) {
         let after = self.cpu_times();
         if let Some(window) = &mut self.window {
             window.closed = Some(now);
@@ -132,7 +132,7 @@ impl Meter {
     }
 
     /// Counts the arrival of what was due at `intended`, and records its latency.
-    pub(super) fn arrived(&mut self, intended: Instant, now: Instant) {
+    pub(crate) fn arrived(&mut self, intended: Instant, now: Instant) {
         self.count();
         self.record(intended, now, |measured| &mut measured.latency);
     }
@@ -173,7 +173,7 @@ impl Meter {
     }
 
     /// The result.
-    pub(super) fn finish(self) -> Measurement {
+    pub(crate) fn finish(self) -> Measurement {
         self.measured
     }
 

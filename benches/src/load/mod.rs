@@ -32,7 +32,7 @@ mod traffic;
 pub(crate) use fault::Fault;
 pub(crate) use format::bytes_on_wire;
 pub(crate) use links::{Links, ReadOutcome};
-pub(crate) use meter::{Latencies, Measurement, no_latencies};
+pub(crate) use meter::{Latencies, Measurement, Meter, no_latencies};
 pub(crate) use run::run;
 pub(crate) use schedule::Schedule;
 pub(crate) use stamp::{Stamp, pattern};
