@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::publishers::{Outcome, back_to_back, flood, paced};
+use super::publishers::{Outcome, back_to_back, publish};
 use super::route::{Route, Setting, Way};
-use super::tally::Tally;
+use super::tally::{Pace, Tally};
 use super::{engine, floor};
 use crate::arguments::parse_number;
 use crate::error::Error;
@@ -168,8 +168,10 @@ pub(crate) fn delivery(setting: Setting, rows: &[Row]) -> Scenario<'static> {
 fn round(setting: Setting, role: Role, idle: IdleMode, timing: Timing) -> Result<Sample, Error> {
     let half = Timing { warm_up: timing.warm_up / 2, duration: timing.duration / 2, ..timing };
     let start = |tally| start(setting, role, idle, tally);
-    let fast = flood(setting, &start, half)?;
-    let Outcome { latency, cpu, cpu_share, wakes, .. } = paced(setting, &start, half)?;
+    let fast = publish(setting, &start, half, None)?;
+    let pace = Pace::new(setting.threads, setting.rate, half.warm_up);
+    let Outcome { latency, cpu, cpu_share, wakes, .. } =
+        publish(setting, &start, half, Some(pace))?;
     let per_1000 = |wakes: Option<f64>| wakes.map(|wakes| wakes * 1000.0);
     Ok(Sample::default()
         .percentiles(&latency, &[(&P50, 0.5), (&P99, 0.99), (&P999, 0.999), (&MAX, 1.0)])

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::route::{Route, Setting, Sink, Way};
 use super::tally::{Pace, Progress, Tally};
 use crate::error::Error;
-use crate::load::{Latencies, Schedule, Stamp};
+use crate::load::{Latencies, Stamp};
 use crate::machine;
 use crate::scenario::Timing;
 
@@ -20,8 +20,6 @@ const BATCH: u32 = 64;
 /// How many events are published back to back: far fewer than a queue holds, and enough to make the
 /// clock reads around them negligible.
 const BACK_TO_BACK: u32 = 1000;
-/// The time for threads to start before the first event is due.
-const HEAD_START: Duration = Duration::from_millis(20);
 /// Events that take longer than this to arrive are lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -41,24 +39,8 @@ pub(super) struct Outcome {
     pub(super) wakes: Option<f64>,
 }
 
-/// Publishes as fast as events are accepted.
-pub(super) fn flood(setting: Setting, start: Start<'_>, timing: Timing) -> Result<Outcome, Error> {
-    run(setting, start, timing, None)
-}
-
-/// Publishes at the setting's rate.
-pub(super) fn paced(setting: Setting, start: Start<'_>, timing: Timing) -> Result<Outcome, Error> {
-    let (threads, first) = (setting.threads, Instant::now() + HEAD_START);
-    let schedule = Schedule::new(first, setting.rate * threads as f64);
-    run(
-        setting,
-        start,
-        timing,
-        Some(Pace { schedule, threads, measured_from: first + timing.warm_up }),
-    )
-}
-
-fn run(
+/// Publishes at a pace, or else as fast as events are accepted.
+pub(super) fn publish(
     setting: Setting,
     start: Start<'_>,
     timing: Timing,
@@ -76,7 +58,10 @@ fn run(
             scope.spawn(move || publishing.publish(sender))
         });
         let threads: Vec<_> = threads.collect();
-        thread::sleep(timing.warm_up + pace.map_or(Duration::ZERO, |_| HEAD_START));
+        thread::sleep(match &pace {
+            Some(pace) => pace.measured_from.saturating_duration_since(Instant::now()),
+            None => timing.warm_up,
+        });
         let (from, before) = (Instant::now(), progress.total());
         thread::sleep(timing.duration);
         let (until, after) = (Instant::now(), progress.total());

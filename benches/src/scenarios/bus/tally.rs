@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::load::{Fault, Latencies, Schedule, Stamp, no_latencies};
+
+/// The time for threads to start before the first event is due.
+const HEAD_START: Duration = Duration::from_millis(20);
 
 /// Counts arriving events, checks their order, and measures their latency if they have times.
 #[derive(Debug)]
@@ -31,8 +34,8 @@ struct Counter(AtomicU32);
 /// When each event is meant to be published: the threads take turns.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
-    pub(super) schedule: Schedule,
-    pub(super) threads: usize,
+    schedule: Schedule,
+    threads: usize,
     /// Events before this time belong to the warm-up.
     pub(super) measured_from: Instant,
 }
@@ -96,6 +99,13 @@ impl Progress {
 }
 
 impl Pace {
+    /// Each thread publishes `rate` events per second, soon.
+    pub(super) fn new(threads: usize, rate: f64, warm_up: Duration) -> Self {
+        let first = Instant::now() + HEAD_START;
+        let schedule = Schedule::new(first, rate * threads as f64);
+        Self { schedule, threads, measured_from: first + warm_up }
+    }
+
     /// When an event is meant to be published.
     pub(super) fn time(&self, stamp: Stamp) -> Instant {
         let turn = u64::from(stamp.sequence) * self.threads as u64;
