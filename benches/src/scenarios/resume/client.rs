@@ -278,18 +278,23 @@ mod tests {
     #[test]
     fn a_client_knows_what_it_misses() {
         let (mut client, mut tally) = (Client::default(), Tally::default());
-        let mut hear = |text: &str, phase| {
-            client.hear(text, &mut tally);
+        for (text, phase) in [
+            (r#"40{"sid":"a","pid":"b"}"#, Phase::Away),
+            (r#"42["at",7,"o"]"#, Phase::Current),
+            (r#"42["message",8,"xx","p"]"#, Phase::Current),
+            (r#"42["message",8,"xx","p"]"#, Phase::Current),
+            ("cut", Phase::Away),
+            (r#"40{"pid":"b","replayed":"2"}"#, Phase::Behind(2)),
+            (r#"42["message",11,"xx","q"]"#, Phase::Behind(1)),
+            (r#"42["message",12,"xx","r"]"#, Phase::Current),
+            (r#"42["at",13]"#, Phase::Current),
+        ] {
+            match text {
+                "cut" => client.cut(&mut tally),
+                text => client.hear(text, &mut tally),
+            }
             assert_eq!(client.phase, phase, "{text}");
-        };
-        hear(r#"40{"sid":"a","pid":"b"}"#, Phase::Away);
-        hear(r#"42["at",7,"o"]"#, Phase::Current);
-        hear(r#"42["message",8,"xx","p"]"#, Phase::Current);
-        hear(r#"42["message",8,"xx","p"]"#, Phase::Current);
-        hear(r#"40{"pid":"b","replayed":"2"}"#, Phase::Behind(2));
-        hear(r#"42["message",11,"xx","q"]"#, Phase::Behind(1));
-        hear(r#"42["message",12,"xx","r"]"#, Phase::Current);
-        hear(r#"42["at",13]"#, Phase::Current);
+        }
         assert_eq!((tally.received, tally.doubled, tally.missing, tally.lost), (3, 1, 3, 0));
         assert_eq!((tally.concluded, tally.current), (1, 1));
     }

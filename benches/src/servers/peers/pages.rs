@@ -13,15 +13,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use may_minihttp::{HttpService, HttpServiceFactory};
 
-use super::bare::listen;
-use super::page::PAGE;
 use super::runtime;
 use crate::error::Error;
+use crate::servers::bare::listen;
+use crate::servers::page::PAGE;
 use crate::service::{ReadyLine, ServiceConfig};
 
 /// hyper, with responses to pipelined requests gathered.
-pub(super) fn hyper(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
-    runtime::serve(config, ready, |stream| async {
+pub(crate) fn hyper(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+    runtime::serve(config, ready, |stream| {
         let service = service_fn(|_| async {
             let mut response = Response::new(Full::new(Bytes::from_static(PAGE.as_bytes())));
             let text = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -29,8 +29,7 @@ pub(super) fn hyper(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Erro
             Ok::<_, Infallible>(response)
         });
         let mut server = http1::Builder::new();
-        // The client reports how the connection ended.
-        let _ = server.pipeline_flush(true).serve_connection(TokioIo::new(stream), service).await;
+        server.pipeline_flush(true).serve_connection(TokioIo::new(stream), service)
     })
 }
 
@@ -58,7 +57,7 @@ impl HttpServiceFactory for Pages {
 }
 
 /// `may_minihttp`, whose coroutines run on one worker.
-pub(super) fn may_minihttp(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+pub(crate) fn may_minihttp(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let cannot_listen = || Error::system(format!("cannot listen on {}", config.address));
     may::config().set_workers(1);
     // It binds by itself, so a free port is found before.

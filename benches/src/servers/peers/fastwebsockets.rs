@@ -14,23 +14,19 @@ use crate::error::Error;
 use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
 
 /// Serves until it is stopped.
-pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let service = config.service;
     let hub = broadcast::Sender::new(LAG);
-    runtime::serve(config, ready, |stream| {
+    runtime::serve_upgrades(config, ready, move |mut request| {
+        let (response, upgrading) = upgrade(&mut request)?;
         let hub = hub.clone();
-        runtime::upgrade(stream, move |mut request| {
-            let (response, upgrading) = upgrade(&mut request)?;
-            let hub = hub.clone();
-            drop(tokio::spawn(tokio::task::unconstrained(async move {
-                // The client reports how the connection ended.
-                let _ = match service {
-                    Service::Broadcast => take_part(upgrading, hub).await,
-                    _ => echo(upgrading).await,
-                };
-            })));
-            Ok::<_, WebSocketError>(response)
-        })
+        let connection = tokio::task::unconstrained(async move {
+            match service {
+                Service::Broadcast => take_part(upgrading, hub).await,
+                _ => echo(upgrading).await,
+            }
+        });
+        Ok::<_, WebSocketError>((response, connection))
     })
 }
 

@@ -11,25 +11,29 @@ use futures_util::{StreamExt, TryStreamExt};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::Sender;
 use tokio_tungstenite::accept_async_with_config;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::hub::{self, Data};
 use super::runtime::{self, LAG};
-use crate::error::Error;
+use crate::error;
 use crate::service::{ReadyLine, Service, ServiceConfig};
 
 /// Serves until it is stopped.
-pub(super) fn run(config: &ServiceConfig, line: ReadyLine) -> Result<(), Error> {
+pub(crate) fn run(config: &ServiceConfig, line: ReadyLine) -> Result<(), error::Error> {
     serve(config, line, WebSocketConfig::default())
 }
 
 /// The same with the small buffer.
-pub(super) fn run_8k(config: &ServiceConfig, line: ReadyLine) -> Result<(), Error> {
+pub(crate) fn run_8k(config: &ServiceConfig, line: ReadyLine) -> Result<(), error::Error> {
     serve(config, line, WebSocketConfig::default().read_buffer_size(8 * 1024))
 }
 
-fn serve(config: &ServiceConfig, line: ReadyLine, websocket: WebSocketConfig) -> Result<(), Error> {
+fn serve(
+    config: &ServiceConfig,
+    line: ReadyLine,
+    websocket: WebSocketConfig,
+) -> Result<(), error::Error> {
     let hub = Sender::new(LAG);
     let service = config.service;
     runtime::serve(config, line, |stream| converse(stream, service, websocket, hub.clone()))
@@ -40,17 +44,14 @@ async fn converse(
     service: Service,
     websocket: WebSocketConfig,
     hub: Sender<Message>,
-) {
-    let Ok(ws) = accept_async_with_config(stream, Some(websocket)).await else { return };
-    match service {
-        Service::Broadcast => hub::take_part(ws, hub).await,
-        _ => {
-            let (sink, stream) = ws.split();
-            let data = stream.try_filter(|message| ready(message.data().is_some()));
-            // The client reports how the connection ended.
-            let _ = data.forward(sink).await;
-        }
+) -> Result<(), Error> {
+    let ws = accept_async_with_config(stream, Some(websocket)).await?;
+    if service == Service::Broadcast {
+        hub::take_part(ws, hub).await;
+        return Ok(());
     }
+    let (sink, stream) = ws.split();
+    stream.try_filter(|message| ready(message.data().is_some())).forward(sink).await
 }
 
 impl Data for Message {

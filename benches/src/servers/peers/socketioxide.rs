@@ -15,7 +15,7 @@ use crate::service::{ReadyLine, ServiceConfig};
 const MAX_PAYLOAD: u64 = 3_000_000;
 
 /// Serves until it is stopped.
-pub(super) fn serve(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let (service, io) = SocketIo::builder()
         .ping_interval(Duration::from_secs(25))
         .ping_timeout(Duration::from_secs(20))
@@ -24,12 +24,9 @@ pub(super) fn serve(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Erro
         .build_svc();
     io.ns("/", on_connect);
     runtime::serve(config, ready, move |stream| {
-        let service = service.clone();
-        async move {
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // The client reports how the connection ended.
-            let _ = connection.with_upgrades().await;
-        }
+        let connection =
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+        connection.with_upgrades()
     })
 }
 

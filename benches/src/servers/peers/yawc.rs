@@ -18,32 +18,29 @@ const BACKPRESSURE: usize = 64 * 1024;
 const BATCH: usize = 32;
 
 /// Serves until it is stopped.
-pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let service = config.service;
     let hub = Sender::new(LAG);
-    runtime::serve(config, ready, |stream| {
+    runtime::serve_upgrades(config, ready, move |mut request| {
+        let options = Options::default()
+            .without_compression()
+            .with_limits(LIMITS.0, LIMITS.1)
+            .with_read_buffer_capacity(READ_BUFFER)
+            .with_backpressure_boundary(BACKPRESSURE);
+        let (response, upgrading) = WebSocket::upgrade_with_options(&mut request, options)?;
         let hub = hub.clone();
-        runtime::upgrade(stream, move |mut request| {
-            let options = Options::default()
-                .without_compression()
-                .with_limits(LIMITS.0, LIMITS.1)
-                .with_read_buffer_capacity(READ_BUFFER)
-                .with_backpressure_boundary(BACKPRESSURE);
-            let (response, upgrading) = WebSocket::upgrade_with_options(&mut request, options)?;
-            let hub = hub.clone();
-            drop(tokio::spawn(async move {
-                let Ok(ws) = upgrading.await else { return };
-                match service {
-                    // Its stream ends where other libraries return an error.
-                    Service::Broadcast => {
-                        hub::take_part(ws.map(Ok::<_, WebSocketError>), hub).await;
-                    }
-                    // The client reports how the connection ended.
-                    _ => drop(echo(ws).await),
+        let connection = async move {
+            let ws = upgrading.await?;
+            match service {
+                // Its stream ends where other libraries return an error.
+                Service::Broadcast => {
+                    hub::take_part(ws.map(Ok::<_, WebSocketError>), hub).await;
+                    Ok(())
                 }
-            }));
-            Ok::<_, WebSocketError>(response)
-        })
+                _ => echo(ws).await,
+            }
+        };
+        Ok::<_, WebSocketError>((response, connection))
     })
 }
 

@@ -18,22 +18,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 
-use super::bare;
 use crate::error::Error;
+use crate::servers::bare;
 use crate::service::{ReadyLine, ServiceConfig};
 
 /// How many messages a receiver of broadcasts may lag behind before it is closed.
 pub(super) const LAG: usize = 1024;
 
 /// Serves each connection in a task of its own, until it is stopped.
-pub(crate) fn serve<C, F>(
+pub(super) fn serve<C, F>(
     config: &ServiceConfig,
     ready: ReadyLine,
     connection: C,
 ) -> Result<(), Error>
 where
     C: Fn(TcpStream) -> F,
-    F: Future<Output = ()> + Send + 'static,
+    F: Future + Send + 'static,
 {
     let cannot_listen = || Error::system(format!("cannot listen on {}", config.address));
     let (listener, address) = bare::listen(&config.address).map_err(cannot_listen())?;
@@ -47,7 +47,7 @@ where
             tokio::select! {
                 () = stopping.notified() => return Ok(()),
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(tokio::spawn(connection(stream))),
+                    Ok((stream, _)) => spawn(connection(stream)),
                     // One connection failed, or no file descriptor is free.
                     Err(_) => tokio::task::yield_now().await,
                 },
@@ -56,21 +56,38 @@ where
     })
 }
 
-/// Serves the HTTP request of a WebSocket. `upgrade` answers it and spawns a task for the
-/// connection.
-pub(super) async fn upgrade<U, E>(stream: TcpStream, upgrade: U)
+/// Serves each WebSocket in a task of its own. `upgrade` answers its request.
+pub(super) fn serve_upgrades<U, F, E>(
+    config: &ServiceConfig,
+    ready: ReadyLine,
+    upgrade: U,
+) -> Result<(), Error>
 where
-    U: Fn(Request<Incoming>) -> Result<Response<Empty<Bytes>>, E>,
+    U: Fn(Request<Incoming>) -> Result<(Response<Empty<Bytes>>, F), E> + Send + Sync + 'static,
+    F: Future + Send + 'static,
 {
-    let service = service_fn(|request| {
-        let response = upgrade(request).unwrap_or_else(|_| {
-            let mut refusal = Response::new(Empty::new());
-            *refusal.status_mut() = StatusCode::BAD_REQUEST;
-            refusal
+    let upgrade = Arc::new(upgrade);
+    serve(config, ready, move |stream| {
+        let upgrade = Arc::clone(&upgrade);
+        let service = service_fn(move |request| {
+            let response = match upgrade(request) {
+                Ok((response, connection)) => {
+                    spawn(connection);
+                    response
+                }
+                Err(_) => {
+                    let mut refusal = Response::new(Empty::new());
+                    *refusal.status_mut() = StatusCode::BAD_REQUEST;
+                    refusal
+                }
+            };
+            async { Ok::<_, Infallible>(response) }
         });
-        async { Ok::<_, Infallible>(response) }
-    });
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // The client reports how the request ended.
-    let _ = connection.with_upgrades().await;
+        http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades()
+    })
+}
+
+/// Runs a connection to its end. The client reports how it ended.
+fn spawn(connection: impl Future + Send + 'static) {
+    drop(tokio::spawn(async { drop(connection.await) }));
 }

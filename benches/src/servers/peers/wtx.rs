@@ -11,13 +11,8 @@ use crate::error::Error;
 use crate::service::{ReadyLine, ServiceConfig};
 
 /// Serves until it is stopped.
-pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
-    runtime::serve(config, ready, |stream| {
-        tokio::task::unconstrained(async move {
-            // The client reports how the connection ended.
-            let _ = echo(stream).await;
-        })
-    })
+pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+    runtime::serve(config, ready, |stream| tokio::task::unconstrained(echo(stream)))
 }
 
 async fn echo(stream: TcpStream) -> wtx::Result<()> {

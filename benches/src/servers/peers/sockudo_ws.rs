@@ -20,17 +20,16 @@ use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
 const TOPIC: &str = "all";
 
 /// Serves until it is stopped.
-pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let topics = Arc::new(PubSub::new());
     let service = config.service;
     runtime::serve(config, ready, |stream| {
         let topics = Arc::clone(&topics);
         async move {
-            // The client reports how the connection ended.
-            let _ = match service {
+            match service {
                 Service::Broadcast => take_part(stream, &topics).await,
                 _ => echo(stream).await,
-            };
+            }
         }
     })
 }
