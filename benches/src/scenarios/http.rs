@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum as _};
 
 use super::figures::{rate, server_cpu};
-use crate::cli::{parse_connections, parse_depth};
+use crate::arguments::{parse_connections, parse_depth};
 use crate::contestants::{Contestant as _, Own};
 use crate::error::Error;
 use crate::machine::{self, CpuPair};
