@@ -2,61 +2,67 @@
 
 use std::fs;
 use std::net::TcpStream;
-use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tungstenite::Message;
 use tungstenite::protocol::WebSocket;
 
-use super::chromium::{ARGUMENTS, Profile};
+use super::client::Client;
+use super::folder::Folder;
 use super::program::Running;
+use super::wait::{PATIENCE, wait_for};
 
-/// A wait takes this long only if something is broken. A browser is slow to start.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Chromium, by any of its names.
+const CHROMIUM: Client = Client::new("Chromium", &["bash", "-c", EXEC, "bash"], &["--version"]);
+const EXEC: &str =
+    r#"exec "$(type -P chromium chromium-browser google-chrome | head --lines 1)" "$@""#;
+
+/// Without a sandbox, which does not work for root and in many containers and which pages of tests
+/// do not need, and without traffic of its own. Trusts every certificate: it uses the system's
+/// trusted roots, which a test must not change.
+const ARGUMENTS: &str = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+    --disable-dev-shm-usage --disable-background-networking --disable-component-update \
+    --disable-sync --no-proxy-server --ignore-certificate-errors --remote-debugging-port=0";
 
 /// A running browser. Dropping it ends it.
 pub(super) struct Browser {
     _process: Running,
-    _profile: Profile,
+    _profile: Folder,
     devtools: WebSocket<TcpStream>,
     /// Counts commands.
     sent: u64,
 }
 
 /// A window of a browser.
-#[derive(Clone)]
 pub(super) struct Window(String);
 
 impl Browser {
-    pub(super) fn start(name: &str) -> Self {
-        let profile = Profile::new();
-        let mut command = Command::new(name);
-        command.args(ARGUMENTS).arg("--remote-debugging-port=0");
-        command.arg(format!("--user-data-dir={}", profile.0.display())).arg("about:blank");
-        let process = Running::spawn(&mut command);
-        // The browser writes its address into a file once it is ready.
-        let (file, start) = (profile.0.join("DevToolsActivePort"), Instant::now());
-        let (port, path) = loop {
+    /// `None` if it is not installed, which is reported.
+    pub(super) fn start() -> Option<Self> {
+        let chromium = CHROMIUM.find()?;
+        let profile = Folder::new();
+        let mut command = chromium.command();
+        command.args(ARGUMENTS.split(' ')).arg(format!("--user-data-dir={}", profile.path("")));
+        let process = Running::spawn(command.arg("about:blank"));
+        // The browser writes its port and a path into a file once it is ready.
+        let file = profile.path("DevToolsActivePort");
+        let (port, path) = wait_for(|| {
             let text = fs::read_to_string(&file).unwrap_or_default();
-            if let Some((port, path)) = text.split_once('\n').filter(|(_, path)| !path.is_empty()) {
-                break (port.to_owned(), path.trim().to_owned());
-            }
-            assert!(start.elapsed() < PATIENCE, "Chromium does not start");
-            thread::yield_now();
-        };
+            let parts = text.split_once('\n').filter(|(_, path)| !path.is_empty());
+            let parts = parts.map(|(port, path)| (port.to_owned(), path.trim().to_owned()));
+            parts.ok_or("Chromium does not start")
+        });
         let stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let url = format!("ws://127.0.0.1:{port}{path}");
         let (devtools, _) = tungstenite::client(url, stream).unwrap();
-        Self { _process: process, _profile: profile, devtools, sent: 0 }
+        Some(Self { _process: process, _profile: profile, devtools, sent: 0 })
     }
 
     /// Opens a window with the page at `url`.
     pub(super) fn open(&mut self, url: &str) -> Window {
-        let target =
-            self.command(None, "Target.createTarget", &json!({"url": url, "newWindow": true}));
+        let create = json!({"url": url, "newWindow": true});
+        let target = self.command(None, "Target.createTarget", &create);
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let session = self.command(None, "Target.attachToTarget", &attach);
         Window(session["sessionId"].as_str().expect("a session").to_owned())
@@ -64,19 +70,14 @@ impl Browser {
 
     /// Types `text` into `element`, and then presses return.
     pub(super) fn type_into(&mut self, window: &Window, element: &str, text: &str) {
-        let focus = format!("document.querySelector({element:?}).select()");
-        self.evaluate(window, &focus);
+        self.evaluate(window, &format!("document.querySelector({element:?}).select()"));
         self.command(Some(window), "Input.insertText", &json!({"text": text}));
-        for kind in ["keyDown", "keyUp"] {
-            let key = json!({
-                "type": kind, "key": "Enter", "code": "Enter", "text": "\r",
-                "windowsVirtualKeyCode": 13,
-            });
-            self.command(Some(window), "Input.dispatchKeyEvent", &key);
-        }
+        let enter = json!({"type": "char", "text": "\r"});
+        self.command(Some(window), "Input.dispatchKeyEvent", &enter);
     }
 
-    /// Waits until `expected` accepts the visible text of `element`, and returns the text.
+    /// Waits until `expected` accepts the visible text of `element`, or what is typed into it, and
+    /// returns it.
     pub(super) fn wait_for(
         &mut self,
         window: &Window,
@@ -87,17 +88,23 @@ impl Browser {
         let look = format!(
             "(() => {{ const seen = document.querySelector({element:?}); \
             const box = seen?.getBoundingClientRect(); \
-            return box && box.width > 0 && box.height > 0 ? seen.innerText : \"\"; }})()"
+            const is_shown = box && box.width > 0 && box.height > 0; \
+            return is_shown ? seen.value ?? seen.innerText : \"\"; }})()"
         );
-        let start = Instant::now();
-        loop {
+        wait_for(|| {
             let text = self.evaluate(window, &look).as_str().unwrap_or_default().to_owned();
-            if expected(&text) {
-                return text;
-            }
-            assert!(start.elapsed() < PATIENCE, "{element} shows {text:?}");
-            thread::yield_now();
-        }
+            if expected(&text) { Ok(text) } else { Err(format!("{element} shows {text:?}")) }
+        })
+    }
+
+    /// Waits until the visible text of `element` is `text`.
+    pub(super) fn wait_for_text(&mut self, window: &Window, element: &str, text: &str) {
+        self.wait_for(window, element, |shown| shown == text);
+    }
+
+    /// Waits until the visible text of `element` ends with `text`, and returns all of it.
+    pub(super) fn wait_for_end(&mut self, window: &Window, element: &str, text: &str) -> String {
+        self.wait_for(window, element, |shown| shown.ends_with(text))
     }
 
     /// Runs a script in the window, and returns its value.
