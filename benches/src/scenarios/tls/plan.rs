@@ -37,7 +37,7 @@ pub(super) fn plan(wanted: usize, idle: IdleMode, quick: bool) -> Result<Plan<'s
     let setting = Setting { idle, cpus: CpuPair::pick() };
     // As many as the limit on open files allows.
     let files = machine::raise_file_limit(wanted as u64 + OTHER_FILES);
-    let connections = wanted.min(files.saturating_sub(OTHER_FILES) as usize);
+    let connections = wanted.min(files.saturating_sub(OTHER_FILES) as usize).max(1);
     let mut scenarios: Vec<Scenario<'_>> =
         SIZES.iter().map(|&size| setting.round_trips(size)).collect();
     scenarios.push(setting.openings(openings));
@@ -111,13 +111,16 @@ impl Setting {
     }
 
     /// Adds the entrants, which all measure the same on a new server.
-    fn entrants<const N: usize>(
+    fn entrants<const N: usize, M>(
         self,
         scenario: Scenario<'static>,
         size: usize,
         entrants: [(&'static str, Role, Opening); N],
-        measure: impl Fn(&mut Client, &Server, Timing) -> Result<Sample, Error> + Copy + Sync + 'static,
-    ) -> Scenario<'static> {
+        measure: M,
+    ) -> Scenario<'static>
+    where
+        M: Fn(&mut Client, &Server, Timing) -> Result<Sample, Error> + Copy + Sync + 'static,
+    {
         entrants.into_iter().fold(scenario.base(WITHOUT.0), |scenario, (name, role, opening)| {
             scenario.entrant(name, role, move |timing| {
                 let own = Own::new(Implementation::Eventwire).idle(self.idle);
