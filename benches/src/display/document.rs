@@ -3,7 +3,7 @@
 //! A scenario with at least three competitors, the engine among them, is a comparison. Several
 //! comparisons of one group are the rows of one table, the matrix, which has their first figures.
 //! The engine's figures in its further modes follow. Every other scenario has a table of its own,
-//! with all figures of all entrants.
+//! with all figures of all entrants. If it has one entrant alone, the figures are the rows.
 //!
 //! A terminal is too narrow for a matrix: there, all scenarios have tables of their own. A page has
 //! room for both.
@@ -77,7 +77,10 @@ fn push_group<'a>(blocks: &mut Vec<Block<'a>>, group: &'a [ScenarioResults], for
         if form.has_all_tables || compared.iter().all(|one| one.id != scenario.id) {
             blocks.push(Block::Title(if heading.is_some() { 3 } else { 2 }, &scenario.title));
             blocks.push(Block::List(words::remarks(scenario)));
-            blocks.push(Block::Table(Table::full(&[scenario], |_| true)));
+            blocks.push(Block::Table(match scenario.entrants.as_slice() {
+                [only] => Table::alone(scenario, only),
+                _ => Table::full(&[scenario], |_| true),
+            }));
             blocks.push(Block::Plot(scenario));
         }
     }

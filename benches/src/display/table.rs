@@ -45,6 +45,16 @@ impl Table {
         table
     }
 
+    /// A row for each figure of a scenario's only entrant.
+    pub(super) fn alone(scenario: &ScenarioResults, entrant: &EntrantResults) -> Self {
+        let mut table = Self::new(["", entrant.name.as_str()].into_iter(), 1);
+        let has_range = entrant.rounds.len() > 1;
+        table.rows.extend(known_figures(&[scenario]).into_iter().map(|figure| {
+            vec![Cell::text(&figure.title), Cell::of(scenario, entrant, figure, has_range)]
+        }));
+        table
+    }
+
     /// A row for each scenario, with its first figure: a column for each entrant.
     pub(super) fn matrix(scenarios: &[&ScenarioResults]) -> Self {
         let mut columns: Vec<&EntrantResults> = Vec::new();

@@ -29,8 +29,8 @@ fn an_open_loop_keeps_its_rate() {
     let url = serve(Manner::Echo);
     let output = run(&["echo", "--url", &url, "-c", "4", "-t", "0.5", "--rate", "200"]);
     output.assert_success();
-    assert!(output.stdout.contains("open loop, 200 messages/s"), "{}", output.stdout);
-    assert!(output.stdout.contains("messages left later than intended"), "{}", output.stdout);
+    assert!(output.stdout.contains("Open loop, 200 messages/s"), "{}", output.stdout);
+    assert!(output.stdout.contains("late p99"), "{}", output.stdout);
 }
 
 #[test]
