@@ -23,7 +23,7 @@ use crate::idle::IdleMode;
 use crate::service::{ReadyLine, Service, ServiceConfig};
 use crate::target::Wire;
 
-pub(crate) use engine_loop::{connections_max, serve};
+pub(crate) use engine_loop::connections_max;
 
 /// A server by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
