@@ -8,7 +8,6 @@ use clap::ValueEnum;
 
 use crate::error::Error;
 use crate::idle::IdleMode;
-use crate::machine::CpuClock;
 use crate::worker::Worker;
 
 /// What the server does with a message.
@@ -76,7 +75,6 @@ pub(crate) type Stop = Box<dyn Fn() + Send>;
 /// A listening server. Dropping it stops it and waits for its thread.
 pub(crate) struct Server {
     address: SocketAddr,
-    cpu: CpuClock,
     stop: Stop,
     /// `None` once joined.
     worker: Option<Worker<()>>,
@@ -85,7 +83,6 @@ pub(crate) struct Server {
 /// The message of the server's thread once it listens.
 struct Ready {
     address: SocketAddr,
-    cpu: CpuClock,
     stop: Stop,
 }
 
@@ -99,7 +96,7 @@ impl ReadyLine {
     /// Reports that connections to `address` succeed from now on, until `stop` is called.
     pub(crate) fn listening(self, address: SocketAddr, stop: Stop) {
         // The receiver waits for exactly this: it is gone only if its thread is.
-        let _ = self.sender.send(Ready { address, cpu: CpuClock::of_thread(), stop });
+        let _ = self.sender.send(Ready { address, stop });
     }
 }
 
@@ -114,22 +111,17 @@ impl Server {
     where
         B: FnOnce(&ServiceConfig, ReadyLine) -> Result<(), Error> + Send + 'static,
     {
-        let (Ready { address, cpu, stop }, worker) =
+        let (Ready { address, stop }, worker) =
             Worker::start("server", config.cpu, move |sender| {
                 let _notice = EndNotice(ended);
                 body(&config, ReadyLine { sender })
             })?;
-        Ok(Self { address, cpu, stop, worker: Some(worker) })
+        Ok(Self { address, stop, worker: Some(worker) })
     }
 
     /// The address that it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// The CPU time of its thread.
-    pub(crate) fn cpu(&self) -> &CpuClock {
-        &self.cpu
     }
 
     /// Stops it, waits for its thread and returns its result.

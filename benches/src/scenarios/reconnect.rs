@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use eventwire::{
-    Backoff, ClientConfig, Config, ConnectError, Connection, Disconnect, EventLoop, Idle,
-    WebSocketHandler,
+    Backoff, ClientConfig, Config, Connection, Disconnect, EventLoop, Idle, WebSocketHandler,
 };
 
 use crate::error::Error;
@@ -54,21 +53,21 @@ impl ReconnectArgs {
             false => (self.clients, self.rounds, 500),
         };
         let backoff = Backoff::default().first(Duration::from_millis(first_delay));
-        let mut fleet = None;
+        let mut fleet: Option<Fleet> = None;
         let kill = move |_| match &mut fleet {
-            Some(fleet) => kill_server(fleet),
-            none => kill_server(none.insert(Fleet::connect(count as usize, backoff)?)),
+            Some(fleet) => fleet.lose_server(),
+            none => none.insert(Fleet::connect(count as usize, backoff)?).lose_server(),
         };
         let scenario = Scenario::new("reconnect", "the server is killed", FIGURES.to_vec())
             .entrant(ENGINE, Role::Engine, kill)
             .target(&FIGURES[5], To::Itself, Bound::AtMost(TURN_MAX));
         let what = "clients in one loop, whose server is killed and started again at once";
-        let (warm_up, duration) = (Duration::ZERO, Duration::ZERO);
+        let none = Duration::ZERO;
         Ok(Plan {
             title: "reconnection",
             conditions: vec![format!("{count} {what}"), format!("{backoff:?}")],
-            timing: Timing { rounds: rounds as usize, warm_up, duration },
-            repetition_max: Duration::ZERO,
+            timing: Timing { rounds: rounds as usize, warm_up: none, duration: none },
+            repetition_max: none,
             scenarios: vec![scenario],
             notes: Vec::new(),
         })
@@ -90,7 +89,6 @@ struct Seen {
     open: usize,
     /// Until each client was back, in nanoseconds.
     back: Latencies,
-    failed: u64,
 }
 
 struct Client;
@@ -104,10 +102,6 @@ impl WebSocketHandler<Seen> for Client {
     fn on_close(&mut self, _: &mut Connection<'_>, _: &Disconnect, seen: &mut Seen) {
         seen.open -= 1;
     }
-
-    fn on_connect_error(&mut self, _: &mut Connection<'_>, _: &ConnectError, seen: &mut Seen) {
-        seen.failed += 1;
-    }
 }
 
 impl Fleet {
@@ -119,7 +113,7 @@ impl Fleet {
         for _ in 0..count {
             event_loop.context().connect(endpoint, &server.target().to_string())?;
         }
-        let seen = Seen { killed: Instant::now(), open: 0, back: no_latencies(), failed: 0 };
+        let seen = Seen { killed: Instant::now(), open: 0, back: no_latencies() };
         let address = format!("{}:{}", server.target().host, server.target().port);
         let mut fleet = Self { count, event_loop, seen, server: Some(server), address };
         fleet.turn_until_open(count)?;
@@ -137,31 +131,32 @@ impl Fleet {
         }
         Ok(())
     }
+
+    /// Kills the server, starts it again, and waits until all clients are back.
+    fn lose_server(&mut self) -> Result<Sample, Error> {
+        let before = self.event_loop.stats();
+        (self.seen.killed, self.seen.back) = (Instant::now(), no_latencies());
+        if let Some(server) = self.server.take() {
+            server.kill();
+        }
+        self.turn_until_open(0)?;
+        self.server = Some(start_server(&self.address)?);
+        self.turn_until_open(self.count)?;
+        let (after, seen) = (self.event_loop.stats(), &self.seen);
+        // Each client is back after one attempt that succeeds.
+        let attempts = (after.reconnect_attempts - before.reconnect_attempts) as f64;
+        let turn_max = after.turn_time.since(&before.turn_time).percentile(100.0);
+        let [p50, p99, all, per_client, failed, turn] = &FIGURES;
+        Ok(Sample::default()
+            .percentiles(&seen.back, &[(p50, 0.5), (p99, 0.99), (all, 1.0)])
+            .with(per_client, attempts / self.count as f64)
+            .with(failed, attempts - self.count as f64)
+            .with(turn, turn_max.as_nanos() as f64)
+            .plot(seen.back.clone()))
+    }
 }
 
 fn start_server(address: &str) -> Result<Server, Error> {
     let words = ["serve", "echo", "--idle", "block", "--end-with-parent", "--listen", address];
     Launch::own(ENGINE, words).start()
-}
-
-/// Kills the server, starts it again, and waits until all clients are back.
-fn kill_server(fleet: &mut Fleet) -> Result<Sample, Error> {
-    let before = fleet.event_loop.stats();
-    (fleet.seen.killed, fleet.seen.back, fleet.seen.failed) = (Instant::now(), no_latencies(), 0);
-    if let Some(server) = fleet.server.take() {
-        server.kill();
-    }
-    fleet.turn_until_open(0)?;
-    fleet.server = Some(start_server(&fleet.address)?);
-    fleet.turn_until_open(fleet.count)?;
-    let (after, seen) = (fleet.event_loop.stats(), &fleet.seen);
-    let attempts = (after.reconnect_attempts - before.reconnect_attempts) as f64;
-    let turn_max = after.turn_time.since(&before.turn_time).percentile(100.0);
-    let [p50, p99, all, per_client, failed, turn] = &FIGURES;
-    Ok(Sample::default()
-        .percentiles(&seen.back, &[(p50, 0.5), (p99, 0.99), (all, 1.0)])
-        .with(per_client, attempts / fleet.count as f64)
-        .with(failed, seen.failed as f64)
-        .with(turn, turn_max.as_nanos() as f64)
-        .plot(seen.back.clone()))
 }

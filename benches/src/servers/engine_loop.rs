@@ -28,7 +28,7 @@ pub(crate) fn connections_max() -> usize {
 }
 
 /// Serves what `listener` accepts until it is stopped.
-pub(crate) fn serve<S: Default>(
+pub(super) fn serve<S: Default>(
     mut event_loop: EventLoop<S>,
     listener: Result<ListenerId, eventwire::Error>,
     address: &str,

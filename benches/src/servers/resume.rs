@@ -16,7 +16,7 @@ use eventwire::{
     Connection, Context, Disconnect, EventLoop, History, Message, OverflowPolicy, Position,
     Resumption, ServerConfig, Stats, TopicConfig, TopicId, WebSocketHandler,
 };
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::engine_loop::{engine_config, serve};
 use crate::error::Error;
@@ -26,8 +26,6 @@ use crate::service::{ReadyLine, ServiceConfig};
 const TICK: Duration = Duration::from_millis(1);
 /// The most messages that one tick broadcasts.
 const TICK_MESSAGES_MAX: u64 = 1_000;
-/// What may wait for all clients together, in bytes: the engine's default.
-pub(crate) const OUTBOUND_MAX: usize = 256 * 1024 * 1024;
 /// The messages of a history, and their bytes.
 const HISTORY: (u64, usize) = (100_000, 2 * 1024 * 1024);
 
@@ -53,14 +51,6 @@ struct State {
     reason: String,
     /// The statistics at the last request for them.
     before: Option<Stats>,
-}
-
-/// What a client says when it connects.
-#[derive(Deserialize)]
-struct Auth {
-    topic: u64,
-    /// The position of the last message that it has. Empty if it is new.
-    offset: String,
 }
 
 struct Handler;
@@ -106,9 +96,10 @@ impl WebSocketHandler<State> for Handler {
 }
 
 fn greet(conn: &mut Connection<'_>, auth: &str) -> Option<()> {
-    let Auth { topic, offset } = serde_json::from_str(auth).ok()?;
-    let topic = conn.topic(&topic.to_string()).ok()?;
-    match offset.parse() {
+    let auth: Value = serde_json::from_str(auth).ok()?;
+    let topic = conn.topic(&auth["topic"].as_u64()?.to_string()).ok()?;
+    // It is empty if the client is new.
+    match auth["offset"].as_str()?.parse() {
         Ok(position) => conn.subscribe_from(topic, OverflowPolicy::Close, position).ok()?,
         Err(_) => drop(conn.send(r#"40{"pid":"0"}"#)),
     }
@@ -188,7 +179,7 @@ pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
     let (messages, bytes) = HISTORY;
     let history = TopicConfig::default().history(History::of(messages).bytes(bytes));
     // The storm's history is broadcast at once.
-    let limits = engine_config(config).max_outbound(OUTBOUND_MAX).topic_backlog(bytes);
+    let limits = engine_config(config).topic_backlog(bytes);
     let mut event_loop = EventLoop::new(limits.topics("*", history))?;
     event_loop.on(tick);
     let refused = |_| Error::Events("the timer was refused".to_owned());

@@ -133,30 +133,21 @@ impl Client {
         }
     }
 
-    /// Sends the request once the connection is there, and handles what has come. `is_closed`: the
-    /// end of the stream has come, too.
-    pub(super) fn ready(
-        &mut self,
-        is_closed: bool,
-        tally: &mut Tally,
-        buffer: &mut [u8],
-    ) -> io::Result<()> {
+    /// Sends the request once the connection is there, and handles what has come.
+    pub(super) fn ready(&mut self, tally: &mut Tally, buffer: &mut [u8]) -> io::Result<()> {
         while let Some(stream) = &mut self.stream {
             if self.phase == Phase::Dialling {
                 stream.set_nodelay(true)?;
                 stream.write_all(REQUEST)?;
                 self.phase = Phase::Open;
             }
-            let count = match stream.read(buffer) {
+            match stream.read(buffer) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Err(error) if would_block(&error) => return Ok(()),
-                result => result?,
-            };
-            self.input.extend_from_slice(&buffer[..count]);
-            self.take(tally);
-            if count < buffer.len() && !is_closed {
-                return Ok(());
+                Ok(count) => self.input.extend_from_slice(&buffer[..count]),
+                Err(error) if would_block(&error) => break,
+                Err(error) => return Err(error),
             }
+            self.take(tally);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use super::client::{Client, Tally};
@@ -101,9 +102,8 @@ impl Crowd {
             Err(error) if error.kind() == ErrorKind::Interrupted => events.clear(),
             result => result.map_err(Error::system("cannot poll"))?,
         }
-        for event in events.iter() {
-            let Token(index) = event.token();
-            if clients[index].ready(event.is_read_closed(), tally, buffer).is_err() {
+        for Token(index) in events.iter().map(Event::token) {
+            if clients[index].ready(tally, buffer).is_err() {
                 tally.failed += 1;
                 clients[index].cut(tally);
                 away.insert((now + AGAIN, index));
