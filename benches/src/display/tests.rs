@@ -16,10 +16,10 @@ fn assert_parts(text: &str, parts: &[&str]) {
 #[test]
 fn several_comparisons_are_one_markdown_table() {
     let table = "\
-| scenario  | figure      |          eventwire |           peer |              slow |  floor |    A/A |
-|-----------|-------------|-------------------:|---------------:|------------------:|-------:|-------:|
-| a × 1,000 | CPU/message | **110 ns** (×1.10) | 150 ns (×1.50) | 1.00 ms (×10,000) | 100 ns | ± 10 % |
-| b × 1,000 | CPU/message |     105 ns (×1.05) | 100 ns (×1.00) |                 – | 100 ns | ± 10 % |
+| scenario  | figure   |          eventwire |           peer |              slow |  floor |    A/A |
+|-----------|----------|-------------------:|---------------:|------------------:|-------:|-------:|
+| a × 1,000 | CPU/echo | **110 ns** (×1.10) | 150 ns (×1.50) | 1.00 ms (×10,000) | 100 ns | ± 10 % |
+| b × 1,000 | CPU/echo |     105 ns (×1.05) | 100 ns (×1.00) |                 – | 100 ns | ± 10 % |
 
 - b × 1,000: slow failed: gone
 ";
@@ -38,7 +38,7 @@ fn the_terminal_shows_all_figures_of_all_entrants() {
         "\n eventwire 110 ns* (100 ns–120 ns, ×1.10) 53 %\n",
         "\n floor 100 ns (90.0 ns–110 ns) 53 %\n",
         "\n peer 100 ns (×1.00) 53 %\n",
-        "\nTargets\n a × 1,000: CPU/message of eventwire to floor: 1.10 (1.09 to 1.11), \
+        "\nTargets\n a × 1,000: CPU/echo of eventwire to floor: 1.10 (1.09 to 1.11), \
          target at most 1.25: reached\n",
         "\nNotes\n a note\n",
     ];

@@ -70,8 +70,8 @@ impl EventsStreamArgs {
         Ok(Plan {
             title: "Streams of events beside WebSockets",
             conditions: vec![format!(
-                "broadcasts of {MESSAGE_BYTES} B to {} connections of each kind in turns; {ENGINE}: \
-                 streams of events",
+                "broadcasts of {MESSAGE_BYTES} B to {} connections of each kind in turns; \
+                 {ENGINE}: streams of events",
                 self.connections
             )],
             timing: Timing { rounds, warm_up: duration / 10, duration },

@@ -1,8 +1,8 @@
 //! The servers that this program can be, with one interface.
 //!
-//! An implementation serves from one thread, on any address, until it is stopped. It refuses settings
-//! that it does not support, such as an idle mode, so that no figure is reported for a setting
-//! without effect.
+//! An implementation serves from one thread, on any address, until it is stopped. It refuses
+//! settings that it does not support, such as an idle mode, so that no figure is reported for a
+//! setting without effect.
 
 mod bare;
 mod engine;

@@ -115,8 +115,8 @@ impl Session {
         Ok(())
     }
 
-    /// Handles the end of a connection and its reason. A server may end one that is kept alive instead of
-    /// responding. Then the request is sent again on another one (RFC 9112 §9.3.1).
+    /// Handles the end of a connection and its reason. A server may end one that is kept alive
+    /// instead of responding. Then the request is sent again on another one (RFC 9112 §9.3.1).
     pub(super) fn disconnected(&mut self, connection: usize, reason: String) -> Result<(), String> {
         let may_repeat = self.is_polling() && self.repeated < REPEATED_MAX;
         let Connection { input, output, request } = &mut self.connections[connection];
