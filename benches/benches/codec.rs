@@ -10,8 +10,8 @@ use divan::{Bencher, black_box};
 use eventwire::Time;
 use eventwire::proto::handshake::{Acceptance, UpgradeRequest};
 use eventwire::proto::{
-    BufferPool, Event, FrameHeader, Handled, Limits, MaskKeys, Message, OpCode, Role,
-    Utf8Validator, WebSocket, Workspace, apply_mask, write_frame,
+    BufferPool, Event, FrameHeader, Handled, Limits, MaskKeys, OpCode, Role, Utf8Validator,
+    WebSocket, Workspace, apply_mask, write_frame,
 };
 
 fn main() {
@@ -26,10 +26,6 @@ const LENGTHS: [u64; 3] = [125, 126, 65_536];
 /// From the shortest messages that people send to far beyond a receive buffer.
 const SIZES: [usize; 6] = [20, 64, 128, 1024, 16_384, 262_144];
 
-fn header(len: u64, mask: Option<[u8; 4]>) -> FrameHeader {
-    FrameHeader { fin: true, compressed: false, opcode: OpCode::Binary, mask, len }
-}
-
 mod frame_header {
     use super::*;
 
@@ -43,6 +39,10 @@ mod frame_header {
         parse(bencher, header(len, None), Role::Client);
     }
 
+    fn header(len: u64, mask: Option<[u8; 4]>) -> FrameHeader {
+        FrameHeader { fin: true, compressed: false, opcode: OpCode::Binary, mask, len }
+    }
+
     fn parse(bencher: Bencher<'_, '_>, header: FrameHeader, receiver: Role) {
         let mut bytes = [0; FrameHeader::MAX_LEN];
         let length = header.encode(&mut bytes);
@@ -51,9 +51,8 @@ mod frame_header {
 
     #[divan::bench(args = LENGTHS)]
     fn encode(bencher: Bencher<'_, '_>, len: u64) {
-        let header = header(len, None);
         let mut bytes = [0; FrameHeader::MAX_LEN];
-        bencher.bench_local(|| black_box(header).encode(black_box(&mut bytes)));
+        bencher.bench_local(|| black_box(header(len, None)).encode(black_box(&mut bytes)));
     }
 }
 
@@ -116,8 +115,8 @@ mod connection {
     /// A server parses the opening handshake and answers it.
     #[divan::bench]
     fn handshake(bencher: Bencher<'_, '_>) {
-        let mut server = Server::new();
-        bencher.with_inputs(|| REQUEST.to_vec()).bench_local_refs(|input| server.open(input));
+        let inputs = || (Server::new(), REQUEST.to_vec());
+        bencher.with_inputs(inputs).bench_local_refs(|(server, request)| server.open(request));
     }
 
     /// A server echoes binary messages: parse, unmask, encode.
@@ -138,59 +137,51 @@ mod connection {
 
     /// A connection with what its owner lends it.
     struct Server {
-        limits: Arc<Limits>,
         connection: WebSocket,
         out: Vec<u8>,
         mask_keys: MaskKeys,
         pool: BufferPool,
-        now: Time,
     }
 
     impl Server {
         fn new() -> Self {
-            let (limits, now) = (Arc::new(Limits::default()), Time::BEGINNING);
             Self {
-                connection: WebSocket::server(Arc::clone(&limits), now),
-                limits,
+                connection: WebSocket::server(Arc::default(), Time::BEGINNING),
                 out: Vec::new(),
                 mask_keys: MaskKeys::new(|bytes: &mut [u8]| bytes.fill(0)),
                 pool: BufferPool::default(),
-                now,
             }
         }
 
-        /// Makes the connection anew.
-        fn open(&mut self, request: &mut [u8]) {
-            self.connection = WebSocket::server(Arc::clone(&self.limits), self.now);
+        fn split(&mut self) -> (&mut WebSocket, Workspace<'_>) {
             self.out.clear();
-            let Self { limits, connection, out, mask_keys, pool, now } = self;
-            let mut workspace = Workspace { out, mask_keys, pool, now: *now };
-            let Handled { event, .. } =
-                connection.handle_input(request, &mut workspace).expect("the request is right");
-            let Some(Event::Request(head)) = event else {
+            let Self { connection, out, mask_keys, pool } = self;
+            (connection, Workspace { out, mask_keys, pool, now: Time::BEGINNING })
+        }
+
+        fn open(&mut self, request: &mut [u8]) {
+            let (connection, mut workspace) = self.split();
+            let handled = connection.handle_input(request, &mut workspace);
+            let Some(Event::Request(head)) = handled.expect("the request is right").event else {
                 panic!("the request is complete");
             };
-            let request =
-                UpgradeRequest::parse(&head, limits.head_limits()).expect("the request is right");
+            let request = UpgradeRequest::parse(&head, Limits::default().head_limits());
+            let request = request.expect("the request is right");
             connection.accept(&request, &Acceptance::default(), &mut workspace);
         }
 
         fn echo(&mut self, mut input: &mut [u8]) {
-            self.out.clear();
-            let Self { connection, out, mask_keys, pool, now, .. } = self;
-            let mut workspace = Workspace { out, mask_keys, pool, now: *now };
+            let (connection, mut workspace) = self.split();
             while !input.is_empty() {
-                let Handled { consumed: used, event } =
+                let Handled { consumed, event } =
                     connection.handle_input(input, &mut workspace).expect("the frames are right");
                 let Some(Event::Message(incoming)) = event else {
                     panic!("the messages are whole");
                 };
-                let Message::Binary(payload) = incoming.message() else {
-                    panic!("the messages are binary");
-                };
-                write_frame(OpCode::Binary, black_box(payload), None, workspace.out);
+                let payload = black_box(incoming.message().as_bytes());
+                write_frame(OpCode::Binary, payload, None, workspace.out);
                 drop(incoming);
-                input = &mut input[used..];
+                input = &mut input[consumed..];
             }
         }
     }

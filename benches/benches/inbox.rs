@@ -2,17 +2,16 @@
 //!
 //! Eight publishers share one processor without a pause, so that they are preempted at any point of
 //! a publish. On the other one the loop takes their events, or one thread pops a queue that they
-//! share. What is printed is how long single takes took, less what others took from the taker's own
+//! share. The figures say how long single takes took, less what others took from the taker's own
 //! processor meanwhile, which is not of the queue's making. The last column is the part of all of
 //! it that went into takes of more than 100 µs.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
-use eventwire::{Config, Context, EventHandler, EventLoop, Idle};
+use eventwire::{Config, Context, EventHandler, EventLoop, Idle, PublishError};
 use hdrhistogram::Histogram;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
@@ -31,6 +30,7 @@ const ROUNDS: usize = 3;
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn main() {
+    pin(0);
     println!("a take, in ns            p50     p99.9    p99.99       max     takes     held");
     for _ in 0..ROUNDS {
         report("a lane each", &lanes());
@@ -49,11 +49,6 @@ fn report(name: &str, times: &Histogram<u64>) {
     println!(" {:7.1}%", 100.0 * total(100_000) / total(0));
 }
 
-fn histogram() -> Histogram<u64> {
-    const SECOND: u64 = 1_000_000_000;
-    Histogram::new_with_bounds(1, 10 * SECOND, 3).expect("bounds in order")
-}
-
 /// Keeps this thread on one processor, if there are several.
 fn pin(processor: usize) {
     let mut set = CpuSet::new();
@@ -68,31 +63,39 @@ fn processor_time() -> u64 {
     u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
 }
 
-/// Tells how long takes took.
-struct Clock {
+/// Measures takes, and when there are enough of them.
+struct Takes {
+    times: Histogram<u64>,
+    end: Instant,
     /// When the processor time was read last.
     read: Instant,
     processor_time: u64,
 }
 
-impl Clock {
+impl Takes {
     fn start() -> Self {
-        Self { read: Instant::now(), processor_time: processor_time() }
+        let read = Instant::now();
+        let times = Histogram::new_with_bounds(1, 10_000_000_000, 3).expect("bounds in order");
+        Self { times, end: read + LIMIT, read, processor_time: processor_time() }
     }
 
-    /// How long a take lasted, in nanoseconds of this thread's processor time.
-    fn took(&mut self, from: Instant, to: Instant) -> u64 {
+    /// Records a take, in nanoseconds of this thread's processor time.
+    fn record(&mut self, from: Instant, to: Instant) {
         /// No thread is away for less.
         const SHORT: Duration = Duration::from_micros(5);
-        let took = nanos(to - from);
-        if to - from < SHORT {
-            return took;
+        let mut took = nanos(to - from);
+        if to - from >= SHORT {
+            // All other takes since the processor time was read were short.
+            let (read, last) = (self.read, self.processor_time);
+            (self.read, self.processor_time) = (to, processor_time());
+            let away = nanos(to - read).saturating_sub(self.processor_time - last);
+            took = took.saturating_sub(away);
         }
-        let (read, last) = (self.read, self.processor_time);
-        *self = Self { read: to, processor_time: processor_time() };
-        // All other takes since the clock was read were short.
-        let away = nanos(to - read).saturating_sub(self.processor_time - last);
-        took.saturating_sub(away)
+        self.times.saturating_record(took);
+    }
+
+    fn are_enough(&self, now: Instant) -> bool {
+        self.times.len() >= TAKES || now > self.end
     }
 }
 
@@ -100,24 +103,26 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Notes the time from one event of a batch to the next.
-struct Stopwatch {
-    clock: Clock,
-    last: Option<Instant>,
-    end: Instant,
+/// Publishes numbers, until it is refused one.
+fn publish_all(mut publish: impl FnMut(u64) -> bool) {
+    pin(1);
+    (0..).take_while(|&number| publish(number)).for_each(drop);
 }
 
-impl EventHandler<u64, Histogram<u64>> for Stopwatch {
-    fn on_event(&mut self, _: &mut Context<'_>, _: &u64, times: &mut Histogram<u64>) {
+/// When the last event of a batch was handled.
+struct Stopwatch(Option<Instant>);
+
+impl EventHandler<u64, Takes> for Stopwatch {
+    fn on_event(&mut self, _: &mut Context<'_>, _: &u64, takes: &mut Takes) {
         let now = Instant::now();
-        if let Some(last) = self.last.replace(now) {
-            times.saturating_record(self.clock.took(last, now));
+        if let Some(last) = self.0.replace(now) {
+            takes.record(last, now);
         }
     }
 
-    fn on_batch_end(&mut self, cx: &mut Context<'_>, times: &mut Histogram<u64>) {
-        self.last = None;
-        if times.len() >= TAKES || Instant::now() > self.end {
+    fn on_batch_end(&mut self, cx: &mut Context<'_>, takes: &mut Takes) {
+        self.0 = None;
+        if takes.are_enough(Instant::now()) {
             cx.stop();
         }
     }
@@ -125,60 +130,46 @@ impl EventHandler<u64, Histogram<u64>> for Stopwatch {
 
 /// From publishers to the handler, as an application sees it.
 fn lanes() -> Histogram<u64> {
-    pin(0);
     let config = Config::default().idle(Idle::Busy).inbox(CAPACITY / PUBLISHERS);
     let mut event_loop = EventLoop::new(config).expect("a loop");
-    let (clock, end) = (Clock::start(), Instant::now() + LIMIT);
-    event_loop.on_handler(Stopwatch { clock, last: None, end });
-    let publishing: Vec<_> = (0..PUBLISHERS)
-        .map(|_| {
-            let events = event_loop.publisher::<u64>();
-            thread::spawn(move || {
-                pin(1);
-                let mut number = 0;
-                while !matches!(events.publish(number), Err(eventwire::PublishError::Closed(_))) {
-                    number += 1;
-                }
-            })
-        })
-        .collect();
-    let mut times = histogram();
-    event_loop.run(&mut times).expect("run");
-    publishing.into_iter().for_each(|thread| thread.join().expect("no panic"));
-    times
+    event_loop.on_handler(Stopwatch(None));
+    let mut takes = Takes::start();
+    thread::scope(|scope| {
+        for _ in 0..PUBLISHERS {
+            let events = event_loop.publisher();
+            scope.spawn(move || {
+                publish_all(|number| {
+                    !matches!(events.publish(number), Err(PublishError::Closed(_)))
+                });
+            });
+        }
+        event_loop.run(&mut takes).expect("run");
+    });
+    takes.times
 }
 
 /// The same through one queue, of which a pop waits for whoever claimed the first place.
 fn shared() -> Histogram<u64> {
-    pin(0);
-    let queue = Arc::new(ArrayQueue::new(CAPACITY));
-    let done = Arc::new(AtomicBool::new(false));
-    let publishing: Vec<_> = (0..PUBLISHERS)
-        .map(|_| {
-            let (queue, done) = (Arc::clone(&queue), Arc::clone(&done));
-            thread::spawn(move || {
-                pin(1);
-                let mut number = 0_u64;
-                while !done.load(Ordering::Relaxed) {
+    let (queue, done) = (ArrayQueue::new(CAPACITY), AtomicBool::new(false));
+    let mut takes = Takes::start();
+    thread::scope(|scope| {
+        for _ in 0..PUBLISHERS {
+            scope.spawn(|| {
+                publish_all(|number| {
                     // Full or not, the next follows at once.
                     let _ = queue.push(number);
-                    number += 1;
-                }
-            })
-        })
-        .collect();
-    let (mut times, mut clock) = (histogram(), Clock::start());
-    let end = Instant::now() + LIMIT;
-    while times.len() < TAKES {
-        let before = Instant::now();
-        if queue.pop().is_some() {
-            times.saturating_record(clock.took(before, Instant::now()));
+                    !done.load(Ordering::Relaxed)
+                });
+            });
         }
-        if before > end {
-            break;
+        let mut before = Instant::now();
+        while !takes.are_enough(before) {
+            if queue.pop().is_some() {
+                takes.record(before, Instant::now());
+            }
+            before = Instant::now();
         }
-    }
-    done.store(true, Ordering::Relaxed);
-    publishing.into_iter().for_each(|thread| thread.join().expect("no panic"));
-    times
+        done.store(true, Ordering::Relaxed);
+    });
+    takes.times
 }

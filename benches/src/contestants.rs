@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::error::Error;
 use crate::idle::IdleMode;
 use crate::machine::{CpuPair, Process};
-use crate::process::Launch;
+use crate::process::{Launch, Server};
 use crate::results::Role;
 use crate::scenario::{AGAIN, ENGINE};
 use crate::servers::Implementation;
@@ -31,6 +31,11 @@ pub(crate) trait Contestant {
 
     /// What starts it for a service, on `cpu` only, if given.
     fn launch(&self, service: Service, cpu: Option<usize>) -> Result<Launch, Error>;
+
+    /// Starts it, and waits until it takes connections. It ends when the server is dropped.
+    fn start(&self, service: Service, cpu: Option<usize>) -> Result<Server, Error> {
+        self.launch(service, cpu)?.start()
+    }
 }
 
 /// A server of this program, in a process that is started for each round.
@@ -76,10 +81,6 @@ impl Own {
 
     pub(crate) fn tls(self) -> Self {
         Self { tls: true, ..self }
-    }
-
-    pub(crate) fn implementation(&self) -> Implementation {
-        self.implementation
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum Error {
     Stalled { outstanding: u64, seconds: u64 },
     /// Events were lost, or arrived in the wrong order.
     Events(String),
+    /// Arguments do not fit together. The exit code is 2, as of other wrong arguments.
+    Arguments(String),
     /// The settings are invalid or not supported.
     Settings(String),
     /// A thread of this program panicked.
@@ -63,7 +65,9 @@ impl fmt::Display for Error {
                 f,
                 "the server sent nothing for {seconds} s with {outstanding} answers outstanding"
             ),
-            Self::Events(reason) | Self::Settings(reason) => f.write_str(reason),
+            Self::Arguments(reason) | Self::Events(reason) | Self::Settings(reason) => {
+                f.write_str(reason)
+            }
             Self::Thread(name) => write!(f, "the {name} thread panicked"),
         }
     }

@@ -5,6 +5,7 @@
 //! (`output`). Scenarios put load (`load`) on contestants (`contestants`), which are mostly servers
 //! of this program (`servers`) in processes of their own (`process`).
 
+mod arguments;
 mod cli;
 mod contestants;
 mod display;
@@ -47,7 +48,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            match error {
+                Error::Arguments(_) => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

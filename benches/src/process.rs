@@ -117,10 +117,10 @@ impl Launch {
         );
         let mut child = command.spawn().map_err(Error::system(cannot_start.clone()))?;
         let target = match self.ready {
-            Ready::Line => announced(&mut child),
             Ready::Connection { wire, address } => {
                 takes_connections(&mut child, address).then(|| Target::embedded(wire, address))
             }
+            Ready::Line | Ready::Already(_) => announced(&mut child),
         };
         match target {
             Some(target) => {

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
 
 use clap::ValueEnum;
 
 use crate::error::Error;
 use crate::idle::IdleMode;
-use crate::machine::{self, CpuClock};
+use crate::machine::CpuClock;
+use crate::worker::Worker;
 
 /// What the server does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,7 +79,7 @@ pub(crate) struct Server {
     cpu: CpuClock,
     stop: Stop,
     /// `None` once joined.
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    worker: Option<Worker<()>>,
 }
 
 /// The message of the server's thread once it listens.
@@ -114,23 +114,12 @@ impl Server {
     where
         B: FnOnce(&ServiceConfig, ReadyLine) -> Result<(), Error> + Send + 'static,
     {
-        let (sender, receiver) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name("server".to_owned())
-            .spawn(move || {
+        let (Ready { address, cpu, stop }, worker) =
+            Worker::start("server", config.cpu, move |sender| {
                 let _notice = EndNotice(ended);
-                if let Some(cpu) = config.cpu {
-                    machine::pin(cpu)?;
-                }
                 body(&config, ReadyLine { sender })
-            })
-            .map_err(Error::system("cannot start the server's thread"))?;
-        match receiver.recv() {
-            Ok(Ready { address, cpu, stop }) => {
-                Ok(Self { address, cpu, stop, thread: Some(thread) })
-            }
-            Err(_) => Err(join(thread).err().unwrap_or(Error::Thread("server"))),
-        }
+            })?;
+        Ok(Self { address, cpu, stop, worker: Some(worker) })
     }
 
     /// The address that it listens on.
@@ -146,15 +135,15 @@ impl Server {
     /// Stops it, waits for its thread and returns its result.
     pub(crate) fn stop(mut self) -> Result<(), Error> {
         (self.stop)();
-        self.thread.take().map_or(Ok(()), join)
+        self.worker.take().map_or(Ok(()), Worker::join)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         (self.stop)();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join();
         }
     }
 }
@@ -175,8 +164,4 @@ impl Drop for EndNotice {
             let _ = sender.send(());
         }
     }
-}
-
-fn join(thread: JoinHandle<Result<(), Error>>) -> Result<(), Error> {
-    thread.join().unwrap_or(Err(Error::Thread("server")))
 }

@@ -12,6 +12,9 @@
 //! figures: they are told, and nothing fails.
 
 mod callgrind;
+#[path = "../../../tests/shared/frames.rs"]
+#[expect(dead_code, reason = "the tests of the library need more of it")]
+mod frames;
 mod http;
 mod recorded;
 mod workload;
@@ -19,7 +22,7 @@ mod workload;
 use std::process::ExitCode;
 
 use recorded::Recorded;
-use workload::Workload;
+use workload::{WORKLOADS, Workload};
 
 /// Rounds of each workload in the shorter of its two runs.
 const ROUNDS: usize = 200;
@@ -31,49 +34,36 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["run", name, rounds] => run(name, rounds),
-        ["ask", address, ref numbers @ ..] => ask(address, numbers),
-        _ if !callgrind::is_there() => {
-            println!("skipped: counting instructions needs valgrind");
-            ExitCode::SUCCESS
+        // What callgrind watches: one workload.
+        ["run", name, rounds] => {
+            let workload = WORKLOADS.iter().find(|workload| workload.name == name);
+            (workload.expect("a workload").run)(number(rounds));
         }
-        _ => count_all(arguments.contains(&"--record")),
+        // The client of a workload, which callgrind does not watch.
+        ["ask", address, kind, count, size, rounds] => {
+            workload::ask(address, kind, [count, size, rounds].map(number));
+        }
+        _ if !callgrind::is_there() => println!("skipped: counting instructions needs valgrind"),
+        _ => return count_all(arguments.contains(&"--record")),
     }
-}
-
-/// What callgrind watches: one workload.
-fn run(name: &str, rounds: &str) -> ExitCode {
-    let workload = Workload::ALL.into_iter().find(|workload| workload.name() == name);
-    let (Some(workload), Ok(rounds)) = (workload, rounds.parse()) else {
-        eprintln!("usage: run WORKLOAD ROUNDS");
-        return ExitCode::FAILURE;
-    };
-    workload.run(rounds);
     ExitCode::SUCCESS
 }
 
-/// The client of a workload, which callgrind does not watch.
-fn ask(address: &str, numbers: &[&str]) -> ExitCode {
-    let numbers: Vec<usize> = numbers.iter().flat_map(|number| number.parse()).collect();
-    let [count, size, rounds] = numbers[..] else {
-        eprintln!("usage: ask ADDRESS COUNT SIZE ROUNDS");
-        return ExitCode::FAILURE;
-    };
-    workload::ask(address, count, size, rounds);
-    ExitCode::SUCCESS
+fn number(argument: &str) -> usize {
+    argument.parse().expect("a number")
 }
 
 /// The instructions that a workload takes for each message. A long message that arrives in pieces
 /// takes more, so what is above the recorded figure is counted again: the least of either run
 /// stands, and what got slower is above it every time.
-fn count(workload: Workload, recorded: &Recorded) -> f64 {
-    let messages = (ROUNDS * workload.messages_a_round()) as f64;
+fn count(workload: &Workload, recorded: &Recorded) -> f64 {
+    let messages = (ROUNDS * workload.a_round) as f64;
     let (mut once, mut twice, mut count) = (u64::MAX, u64::MAX, f64::MAX);
     for _ in 0..TRIES {
-        once = once.min(callgrind::count(workload.name(), ROUNDS));
-        twice = twice.min(callgrind::count(workload.name(), 2 * ROUNDS));
+        once = once.min(callgrind::count(workload.name, ROUNDS));
+        twice = twice.min(callgrind::count(workload.name, 2 * ROUNDS));
         count = (twice - once) as f64 / messages;
-        if !recorded.is_exceeded(workload.name(), count) {
+        if !recorded.is_exceeded(workload.name, count) {
             break;
         }
     }
@@ -83,20 +73,16 @@ fn count(workload: Workload, recorded: &Recorded) -> f64 {
 fn count_all(record: bool) -> ExitCode {
     let recorded = Recorded::read();
     let mut counted = Recorded::new();
-    for workload in Workload::ALL {
+    for workload in &WORKLOADS {
         let count = count(workload, &recorded);
-        counted.add(workload.name(), count);
-        println!("{:<24} {}", workload.name(), recorded.compare(workload.name(), count));
+        counted.add(workload.name, count);
+        println!("{:<24} {}", workload.name, recorded.compare(workload.name, count));
     }
     if record {
         counted.write();
-        return ExitCode::SUCCESS;
+    } else if let Err(reason) = recorded.allows(&counted) {
+        eprintln!("{reason}");
+        return ExitCode::FAILURE;
     }
-    match recorded.allows(&counted) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            eprintln!("{reason}");
-            ExitCode::FAILURE
-        }
-    }
+    ExitCode::SUCCESS
 }

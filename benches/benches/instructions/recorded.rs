@@ -1,6 +1,5 @@
 //! The figures that this repository stands by.
 
-use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs};
@@ -9,7 +8,6 @@ use std::{env, fs};
 const TOLERANCE: f64 = 2.0;
 
 /// Figures with the tools that they are of.
-#[derive(Debug)]
 pub(crate) struct Recorded {
     tools: String,
     figures: Vec<(String, f64)>,
@@ -34,10 +32,8 @@ impl Recorded {
     }
 
     pub(crate) fn write(&self) {
-        let mut text = format!("{}\n", self.tools);
-        for (name, count) in &self.figures {
-            writeln!(text, "{name} {count:.1}").expect("a string takes everything");
-        }
+        let lines = self.figures.iter().map(|(name, count)| format!("{name} {count:.1}\n"));
+        let text = format!("{}\n{}", self.tools, lines.collect::<String>());
         fs::write(path(), text).expect("the file of figures can be written");
     }
 
@@ -45,24 +41,24 @@ impl Recorded {
         self.figures.push((name.to_owned(), count));
     }
 
-    fn of(&self, name: &str) -> Option<f64> {
-        self.figures.iter().find(|(known, _)| known == name).map(|&(_, count)| count)
+    /// What is recorded of that name, and by how many in a hundred `count` is above it.
+    fn change(&self, name: &str, count: f64) -> Option<(f64, f64)> {
+        let (_, recorded) = self.figures.iter().find(|(known, _)| known == name)?;
+        Some((*recorded, (count / recorded - 1.0) * 100.0))
     }
 
     /// A figure beside the recorded one, for people.
     pub(crate) fn compare(&self, name: &str, count: f64) -> String {
-        match self.of(name) {
-            Some(recorded) => {
-                let change = (count / recorded - 1.0) * 100.0;
-                format!("{count:>10.1}  recorded {recorded:>10.1}  {change:+.1} %")
-            }
-            None => format!("{count:>10.1}  not recorded"),
-        }
+        let recorded = match self.change(name, count) {
+            Some((recorded, change)) => format!("recorded {recorded:>10.1}  {change:+.1} %"),
+            None => "not recorded".to_owned(),
+        };
+        format!("{count:>10.1}  {recorded}")
     }
 
     /// Whether `count` is above what is recorded of that name by more than is tolerated.
     pub(crate) fn is_exceeded(&self, name: &str, count: f64) -> bool {
-        self.of(name).is_some_and(|recorded| (count / recorded - 1.0) * 100.0 > TOLERANCE)
+        self.change(name, count).is_some_and(|(_, change)| change > TOLERANCE)
     }
 
     /// Whether `counted` is as good as what is recorded here.
@@ -72,11 +68,10 @@ impl Recorded {
             return Ok(());
         }
         for (name, count) in &counted.figures {
-            let Some(recorded) = self.of(name) else {
+            let Some((_, change)) = self.change(name, *count) else {
                 return Err(format!("{name} is not recorded: run with -- --record"));
             };
-            let change = (count / recorded - 1.0) * 100.0;
-            if self.is_exceeded(name, *count) {
+            if change > TOLERANCE {
                 return Err(format!("{name} takes {change:.1} % more instructions than recorded"));
             }
             if change < -TOLERANCE {
@@ -95,7 +90,7 @@ fn path() -> PathBuf {
 /// the C library that copies bytes, and what counts.
 fn tools() -> String {
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    let versions = [rustc.as_str(), "ldd", "valgrind"].map(|tool| {
+    let versions = [&rustc, "ldd", "valgrind"].map(|tool| {
         let output = Command::new(tool).arg("--version").output();
         let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
         text.unwrap_or_default().lines().next().unwrap_or_default().trim().to_owned()

@@ -62,6 +62,7 @@ fn push_group<'a>(blocks: &mut Vec<Block<'a>>, group: &'a [ScenarioResults], for
         compared.clear();
     }
     if !compared.is_empty() {
+        blocks.push(Block::List(words::bases(&compared)));
         blocks.push(Block::Table(Table::matrix(&compared)));
         let doubts = compared.iter().flat_map(|one| words::doubts(one, &one.title));
         blocks.push(Block::List(doubts.collect()));
@@ -74,7 +75,7 @@ fn push_group<'a>(blocks: &mut Vec<Block<'a>>, group: &'a [ScenarioResults], for
     }
     for scenario in group {
         if form.has_all_tables || compared.iter().all(|one| one.id != scenario.id) {
-            blocks.push(Block::Title(3, &scenario.title));
+            blocks.push(Block::Title(if heading.is_some() { 3 } else { 2 }, &scenario.title));
             blocks.push(Block::List(words::remarks(scenario)));
             blocks.push(Block::Table(Table::full(&[scenario], |_| true)));
             blocks.push(Block::Plot(scenario));

@@ -32,7 +32,9 @@ pub(super) fn curves(curves: &[(u32, Curve<'_>)]) -> Option<String> {
     let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
         .margin(8)
-        .set_left_and_bottom_label_area_size(60)
+        .margin_right(40)
+        .x_label_area_size(30)
+        .y_label_area_size(60)
         .build_cartesian_2d(
             (1.0..last.max(10.0) * 1.1).log_scale(),
             (lowest..highest * 1.1).log_scale(),

@@ -27,9 +27,16 @@ pub(super) fn legend(mark: &str) -> Vec<String> {
     ]
 }
 
+/// What the figures of several scenarios are put in relation to.
+pub(super) fn bases(scenarios: &[&ScenarioResults]) -> Vec<String> {
+    let mut bases: Vec<&str> = scenarios.iter().filter_map(|one| one.base.as_deref()).collect();
+    bases.dedup();
+    if bases.is_empty() { Vec::new() } else { vec![format!("base: {}", bases.join(" or "))] }
+}
+
 /// What the figures of a scenario are compared with, and why they rank nobody or are missing.
 pub(super) fn remarks(scenario: &ScenarioResults) -> Vec<String> {
-    let base = scenario.base.iter().map(|base| format!("base: {base}"));
+    let base = bases(&[scenario]).into_iter();
     let noise = scenario.figures.first().and_then(|key| {
         Some(format!("A/A in {}: ± {}", key.title, units::percent(scenario.noise(&key.id)?)))
     });

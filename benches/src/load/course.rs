@@ -11,8 +11,8 @@ use crate::target::{Target, Wire};
 pub(super) struct Course {
     pub(super) rhythms: Vec<Rhythm>,
     pub(super) route: Route,
-    /// The rate of the senders that follow a schedule.
-    pub(super) per_second: Option<f64>,
+    /// The rate of the senders that follow a schedule. Any, if there are none.
+    pub(super) per_second: f64,
     /// The bytes of a message, besides its frame.
     size: usize,
 }
@@ -36,9 +36,9 @@ impl Course {
                 (vec![rhythm; connections], Route::Back, per_second, size)
             }
             Traffic::Flood { quiet, per_second, depth, size } => {
-                let mut rhythms = vec![Rhythm::Schedule(QUIET_IN_FLIGHT_MAX); quiet + 1];
-                rhythms[0] = Rhythm::Flood(depth as u64);
-                (rhythms, Route::Back, Some(per_second), size)
+                let mut rhythms = vec![Rhythm::Schedule(QUIET_IN_FLIGHT_MAX); quiet];
+                rhythms.push(Rhythm::Flood(depth as u64));
+                (rhythms, Route::Back, per_second, size)
             }
             Traffic::Broadcast { size, .. } if size < Stamp::LEN => {
                 return refuse("a broadcast message needs at least 8 bytes");
@@ -67,7 +67,7 @@ impl Course {
         // Over raw TCP, a broadcast before the first echo could not be distinguished from it.
         let size = if wire == Wire::Tcp { self.size } else { BYSTANDER_SIZE };
         let rhythms = vec![Rhythm::Depth(0)];
-        Self { rhythms, route: Route::Back, per_second: None, size }
+        Self { rhythms, route: Route::Back, per_second: 1.0, size }
     }
 
     pub(super) fn open(&self, target: &Target) -> Result<Links, Error> {
@@ -88,11 +88,11 @@ impl Course {
 }
 
 /// The rhythm of a sender, and the rate of the schedule.
-fn rhythm(pace: Pace, closed: impl FnOnce(u64) -> Rhythm) -> (Rhythm, Option<f64>) {
+fn rhythm(pace: Pace, closed: impl FnOnce(u64) -> Rhythm) -> (Rhythm, f64) {
     match pace {
-        Pace::Closed { depth } => (closed(depth as u64), None),
+        Pace::Closed { depth } => (closed(depth as u64), 1.0),
         Pace::Open { per_second, in_flight_max } => {
-            (Rhythm::Schedule(in_flight_max as u64), Some(per_second))
+            (Rhythm::Schedule(in_flight_max as u64), per_second)
         }
     }
 }

@@ -77,8 +77,8 @@ impl Driver {
     fn new(load: &Load, course: &Course, links: Links, server: Option<CpuClock>) -> Self {
         let heard = Instant::now();
         let meter = Meter::begin(load.warm_up, load.duration, server);
-        let mut ledger = Ledger::new(&course.rhythms, course.route, links.carried(), meter);
-        ledger.schedule = course.per_second.map(|per_second| Schedule::new(heard, per_second));
+        let schedule = Schedule::new(heard, course.per_second);
+        let ledger = Ledger::new(&course.rhythms, course.route, schedule, links.carried(), meter);
         Self { links, ledger, heard, over: false, spin: load.spin }
     }
 
@@ -95,9 +95,9 @@ impl Driver {
         if self.is_settled(now)? {
             return Ok(true);
         }
-        let pause = match self.ledger.schedule {
+        let pause = match self.ledger.is_open_loop() {
             _ if self.spin => Duration::ZERO,
-            Some(schedule) if !self.over => schedule.pause(self.ledger.released, now),
+            true if !self.over => self.ledger.schedule.pause(self.ledger.released, now),
             _ => WAIT_MAX,
         };
         self.links.wait(events, pause)?;
@@ -109,11 +109,11 @@ impl Driver {
 
     /// Sends the messages whose time has come.
     fn release_scheduled(&mut self, now: Instant) -> Result<(), Error> {
-        let Some(schedule) = self.ledger.schedule else {
+        if !self.ledger.is_open_loop() {
             return Ok(());
-        };
+        }
         let last = self.ledger.meter.end().map_or(now, |end| now.min(end));
-        for _ in self.ledger.released..schedule.due(last) {
+        for _ in self.ledger.released..self.ledger.schedule.due(last) {
             let index = self.ledger.next_scheduled();
             self.ledger.released += 1;
             self.release(index, 1, now);
@@ -132,7 +132,7 @@ impl Driver {
         if silence > PATIENCE {
             return Err(Error::Stalled { outstanding, seconds: silence.as_secs() });
         }
-        let end = self.ledger.meter.end().filter(|_| self.ledger.schedule.is_some());
+        let end = self.ledger.meter.end().filter(|_| self.ledger.is_open_loop());
         let gives_up = end.is_some_and(|end| now >= end + GRACE);
         if gives_up {
             self.ledger.give_up(now);

@@ -1,5 +1,8 @@
 //! How the messages of a load look on the wire, in both directions.
 //!
+//! Another wire needs its variant of [`Wire`], in [`Format::new`] the bytes of its messages, and in
+//! `opening` what opens its connections.
+//!
 //! The client's side of RFC 6455 §5 is independent of the engine's codec, so that a mistake in
 //! either one is noticed.
 
@@ -66,6 +69,11 @@ impl Format {
         }
     }
 
+    /// The opcode of received messages, in their first frames.
+    pub(super) fn opcode(&self) -> u8 {
+        self.header.as_ref().map_or(BINARY, |header| header[0] & 0x0f)
+    }
+
     /// The bits of a stamp that messages have room for.
     pub(super) fn carried(&self) -> u64 {
         u64::MAX.checked_shr(64 - 8 * self.stamp.len() as u32).unwrap_or(0)
@@ -95,7 +103,7 @@ impl Format {
 
 /// How many bytes raw TCP has to send for the same size on the wire as frames with `size` bytes of
 /// payload. The frames of a client are masked.
-pub(super) fn bytes_on_wire(wire: Wire, size: usize, is_masked: bool) -> usize {
+pub(crate) fn bytes_on_wire(wire: Wire, size: usize, is_masked: bool) -> usize {
     match wire {
         Wire::WebSocket => size,
         Wire::Tcp => size + header(BINARY, size, is_masked.then_some(MASK)).len(),

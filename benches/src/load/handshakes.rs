@@ -16,26 +16,19 @@ const STORM_MAX: Duration = Duration::from_secs(10);
 /// Runs a load that sends no messages.
 pub(super) fn run(load: &Load, server: Option<Process>) -> Result<Measurement, Error> {
     let openings = Openings::new(&load.target)?;
-    let is_idle = matches!(load.traffic, Traffic::Idle { .. });
-    if load.target.wire == Wire::Tcp && !is_idle {
-        let reason = "raw TCP has no opening handshake to measure";
-        return Err(Error::Settings(reason.to_owned()));
-    }
     let clock = server.map(Process::cpu);
     let timeout = if load.spin { Duration::ZERO } else { WAIT_MAX };
+    let begin = |warm_up| Meter::begin(warm_up, load.duration, clock);
     match load.traffic {
+        Traffic::Idle { connections } => idle(openings, begin(Duration::ZERO), connections, server),
+        _ if load.target.wire == Wire::Tcp => {
+            let reason = "raw TCP has no opening handshake to measure";
+            Err(Error::Settings(reason.to_owned()))
+        }
         Traffic::Handshakes { at_once } => {
-            let meter = Meter::begin(load.warm_up, load.duration, clock);
-            again_and_again(openings, meter, at_once, timeout)
+            again_and_again(openings, begin(load.warm_up), at_once, timeout)
         }
-        _ => {
-            let meter = Meter::begin(Duration::ZERO, load.duration, clock);
-            let connections = load.traffic.connections();
-            match is_idle {
-                true => idle(openings, meter, connections, server),
-                false => storm(openings, meter, connections, timeout),
-            }
-        }
+        _ => storm(openings, begin(Duration::ZERO), load.traffic.connections(), timeout),
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::iter::repeat_n;
+use std::ops::Range;
 use std::time::Instant;
 
 use super::fault::Fault;
@@ -13,7 +14,7 @@ use super::stamp::Stamp;
 pub(super) struct Ledger {
     pub(super) route: Route,
     senders: Vec<Sender>,
-    /// By receiver, then sender: the number of the next expected message.
+    /// By receiver of broadcasts, then sender: the number of the next expected message.
     next: Vec<u32>,
     /// The bits of a stamp that messages have room for.
     carried: u64,
@@ -23,7 +24,9 @@ pub(super) struct Ledger {
     pub(super) outstanding: u64,
     /// Senders of which a message arrived everywhere since they last went on.
     pub(super) answered: Vec<usize>,
-    pub(super) schedule: Option<Schedule>,
+    pub(super) schedule: Schedule,
+    /// How many senders follow the schedule, in turns: the first ones.
+    scheduled: usize,
     /// Messages that the schedule has released.
     pub(super) released: u64,
     pub(super) meter: Meter,
@@ -74,45 +77,47 @@ struct Flight {
 }
 
 impl Ledger {
-    pub(super) fn new(rhythms: &[Rhythm], route: Route, carried: u64, meter: Meter) -> Self {
+    pub(super) fn new(
+        rhythms: &[Rhythm],
+        route: Route,
+        schedule: Schedule,
+        carried: u64,
+        meter: Meter,
+    ) -> Self {
         let sender =
             |&rhythm| Sender { rhythm, due: 0, sent: 0, complete: 0, flights: VecDeque::new() };
         Self {
             route,
             senders: rhythms.iter().map(sender).collect(),
-            next: vec![0; rhythms.len() * route.receivers_of_one()],
+            next: vec![0; rhythms.len() * route.first_sender()],
             carried,
             mark: 0,
             outstanding: 0,
             answered: Vec::new(),
-            schedule: None,
+            schedule,
+            scheduled: rhythms.iter().filter(|one| matches!(one, Rhythm::Schedule(_))).count(),
             released: 0,
             meter,
         }
     }
 
-    pub(super) fn senders(&self) -> std::ops::Range<usize> {
+    pub(super) fn senders(&self) -> Range<usize> {
         0..self.senders.len()
+    }
+
+    /// Whether the schedule says when messages leave.
+    pub(super) fn is_open_loop(&self) -> bool {
+        self.scheduled > 0
+    }
+
+    /// When a message of a sender that follows the schedule is due.
+    fn scheduled(&self, index: usize, message: u64) -> Instant {
+        self.schedule.time(message * self.scheduled as u64 + index as u64)
     }
 
     /// The sender of the next message of the schedule.
     pub(super) fn next_scheduled(&self) -> usize {
-        let first = self.first_scheduled();
-        first + (self.released % (self.senders.len() - first) as u64) as usize
-    }
-
-    /// A flood is the first sender, and follows no schedule.
-    fn first_scheduled(&self) -> usize {
-        usize::from(matches!(self.senders[0].rhythm, Rhythm::Flood(_)))
-    }
-
-    /// When a message of a sender is due by the schedule, if it follows that.
-    fn scheduled(&self, index: usize, message: u64) -> Option<Instant> {
-        let first = self.first_scheduled();
-        let place = message * (self.senders.len() - first) as u64;
-        self.schedule
-            .filter(|_| index >= first)
-            .map(|schedule| schedule.time(place + (index - first) as u64))
+        (self.released % self.scheduled as u64) as usize
     }
 
     /// How many messages follow at once.
@@ -143,11 +148,8 @@ impl Ledger {
             Rhythm::Schedule(in_flight_max) => due.min(complete + in_flight_max),
             _ => due,
         };
-        (self.stamp(index, sent as u32), (allowed - sent) as usize)
-    }
-
-    fn stamp(&self, index: usize, sequence: u32) -> Stamp {
-        Stamp { sender: u32::from(self.mark) << 24 | index as u32, sequence }
+        let sender = u32::from(self.mark) << 24 | index as u32;
+        (Stamp { sender, sequence: sent as u32 }, (allowed - sent) as usize)
     }
 
     /// More messages of a sender were sent.
@@ -155,17 +157,16 @@ impl Ledger {
         let missing = self.route.receivers_of_one();
         let before = self.senders[index].sent;
         let after = before + messages as u64;
-        if self.schedule.is_some() {
-            let now = Instant::now();
-            for message in before..after {
-                let Some(intended) = self.scheduled(index, message) else {
-                    break;
-                };
-                self.meter.left(intended, now);
-                self.senders[index].flights.push_back(Flight { intended, missing });
-            }
-        }
         self.senders[index].sent = after;
+        if index >= self.scheduled {
+            return;
+        }
+        let now = Instant::now();
+        for message in before..after {
+            let intended = self.scheduled(index, message);
+            self.meter.left(intended, now);
+            self.senders[index].flights.push_back(Flight { intended, missing });
+        }
     }
 
     /// Notes what arrived at a connection.
@@ -175,55 +176,77 @@ impl Ledger {
         received: Stamp,
         now: Instant,
     ) -> Result<(), Fault> {
-        let (index, place) = match self.route {
-            Route::Back => (link, link),
+        match self.route {
+            Route::Back => self.came_back(link, received, now),
             // Messages that the server sends to publishers are read, and their frames are checked.
-            Route::Spread { receivers, .. } if link >= receivers => return Ok(()),
-            Route::Spread { .. } => {
-                let index = received.sender as usize;
-                (index, link * self.senders.len() + index)
-            }
-        };
-        let expected = self.next.get(place).map(|next| self.stamp(index, *next));
-        let (Some(expected), Some(sender)) = (expected, self.senders.get_mut(index)) else {
-            return Err(Fault::Unasked);
-        };
-        let position = expected.sequence.wrapping_sub(sender.complete as u32);
-        if u64::from(position) >= sender.sent - sender.complete {
+            Route::Spread { receivers, .. } if link >= receivers => Ok(()),
+            Route::Spread { .. } => self.was_delivered(link, received, now),
+        }
+    }
+
+    /// Notes an echo. Each sender is the only receiver of its messages.
+    fn came_back(&mut self, index: usize, received: Stamp, now: Instant) -> Result<(), Fault> {
+        let sender = &mut self.senders[index];
+        let (sequence, mark) = (sender.complete as u32, u32::from(self.mark) << 24);
+        if sender.complete == sender.sent {
             return Err(Fault::Unasked);
         }
+        let expected = Stamp { sender: mark | index as u32, sequence };
         if (received.to_bits() ^ expected.to_bits()) & self.carried != 0 {
             return Err(Fault::WrongMessage { expected, received });
         }
-        self.next[place] = expected.plus(1).sequence;
-        let flight = &mut sender.flights[position as usize];
-        flight.missing -= 1;
+        let flight = sender.flights.pop_front().ok_or(Fault::Unasked)?;
         match sender.rhythm {
             Rhythm::Flood(_) => self.meter.count(),
             _ => self.meter.arrived(flight.intended, now),
         }
-        if flight.missing == 0 {
+        sender.complete += 1;
+        self.note_everywhere(index);
+        Ok(())
+    }
+
+    /// Notes a broadcast, which arrived at one receiver.
+    fn was_delivered(&mut self, link: usize, received: Stamp, now: Instant) -> Result<(), Fault> {
+        let index = received.sender as usize;
+        let place = link * self.senders.len() + index;
+        let sender = self.senders.get_mut(index).ok_or(Fault::Unasked)?;
+        let expected = Stamp { sender: received.sender, sequence: self.next[place] };
+        if received != expected {
+            return Err(Fault::WrongMessage { expected, received });
+        }
+        let position = received.sequence.wrapping_sub(sender.complete as u32);
+        if u64::from(position) >= sender.sent - sender.complete {
+            return Err(Fault::Unasked);
+        }
+        self.next[place] = expected.plus(1).sequence;
+        let flight = &mut sender.flights[position as usize];
+        flight.missing -= 1;
+        let Flight { intended, missing } = *flight;
+        self.meter.arrived(intended, now);
+        if missing == 0 {
             // Receivers get a sender's messages in order, so all earlier ones have arrived.
-            if self.route != Route::Back {
-                self.meter.arrived_everywhere(flight.intended, now);
-            }
+            self.meter.arrived_everywhere(intended, now);
             sender.flights.pop_front();
             sender.complete += 1;
-            self.outstanding -= 1;
-            if self.answered.last() != Some(&index) {
-                self.answered.push(index);
-            }
+            self.note_everywhere(index);
         }
         Ok(())
     }
 
+    /// A message of this sender has arrived everywhere.
+    fn note_everywhere(&mut self, index: usize) {
+        self.outstanding -= 1;
+        if self.answered.last() != Some(&index) {
+            self.answered.push(index);
+        }
+    }
+
     /// Records that the run is abandoned before all messages of the schedule have arrived.
     pub(super) fn give_up(&mut self, now: Instant) {
-        for index in self.senders() {
-            for message in self.senders[index].complete..self.senders[index].due {
-                let Some(intended) = self.scheduled(index, message) else {
-                    break;
-                };
+        for index in 0..self.scheduled {
+            let Sender { complete, due, .. } = self.senders[index];
+            for message in complete..due {
+                let intended = self.scheduled(index, message);
                 self.meter.gave_up(intended, now);
                 if self.route != Route::Back {
                     self.meter.arrived_everywhere(intended, now);
@@ -251,10 +274,57 @@ impl Route {
     }
 
     /// The connections that are not read from.
-    pub(super) fn unread(self) -> std::ops::Range<usize> {
+    pub(super) fn unread(self) -> Range<usize> {
         match self {
             Self::Back => 0..0,
             Self::Spread { receivers, reading } => reading..receivers,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn ledger(rhythms: &[Rhythm], route: Route) -> Ledger {
+        let second = Duration::from_secs(1);
+        let schedule = Schedule::new(Instant::now(), 1.0);
+        Ledger::new(rhythms, route, schedule, u64::MAX, Meter::begin(second, second, None))
+    }
+
+    #[test]
+    fn a_burst_follows_when_all_receivers_have_each_message_of_the_last_one() {
+        let route = Route::Spread { receivers: 2, reading: 2 };
+        let mut ledger = ledger(&[Rhythm::Burst(2)], route);
+        let now = Instant::now();
+        assert_eq!(ledger.following(0), 2);
+        ledger.release(0, 2, now);
+        assert_eq!(ledger.sendable(0), (Stamp { sender: 0, sequence: 0 }, 2));
+        ledger.sent(0, 2);
+        for (link, sequence, outstanding) in [(0, 0, 2), (0, 1, 2), (1, 0, 1), (1, 1, 0)] {
+            assert_eq!(ledger.following(0), 0);
+            ledger.arrived(link, Stamp { sender: 0, sequence }, now).unwrap();
+            assert_eq!(ledger.outstanding, outstanding);
+        }
+        assert_eq!((ledger.following(0), ledger.answered.as_slice()), (2, &[0][..]));
+        let mut arrived = |sender, sequence| ledger.arrived(0, Stamp { sender, sequence }, now);
+        assert_eq!(arrived(0, 2), Err(Fault::Unasked));
+        assert_eq!(arrived(1, 0), Err(Fault::Unasked));
+        assert!(matches!(arrived(0, 1), Err(Fault::WrongMessage { .. })));
+    }
+
+    #[test]
+    fn the_quiet_ones_take_turns_beside_a_flood() {
+        let rhythms = [Rhythm::Schedule(9), Rhythm::Schedule(9), Rhythm::Flood(5)];
+        let mut ledger = ledger(&rhythms, Route::Back);
+        for index in [0, 1, 0] {
+            assert_eq!(ledger.next_scheduled(), index);
+            ledger.released += 1;
+        }
+        assert_eq!([0, 1, 2].map(|index| ledger.following(index)), [0, 0, 5]);
+        let echo = Stamp { sender: 2, sequence: 0 };
+        assert_eq!(ledger.arrived(2, echo, Instant::now()), Err(Fault::Unasked));
     }
 }

@@ -127,9 +127,8 @@ impl Meter {
 
     /// Counts an arrival.
     pub(super) fn count(&mut self) {
-        if self.window.is_some_and(|window| window.closed.is_none()) {
-            self.measured.count += 1;
-        }
+        let counts = self.window.as_ref().is_some_and(|window| window.closed.is_none());
+        self.measured.count += u64::from(counts);
     }
 
     /// Counts the arrival of what was due at `intended`, and records its latency.

@@ -30,6 +30,7 @@ mod stamp;
 mod traffic;
 
 pub(crate) use fault::Fault;
+pub(crate) use format::bytes_on_wire;
 pub(crate) use links::{Links, ReadOutcome};
 pub(crate) use meter::{Latencies, Measurement, Meter, no_latencies};
 pub(crate) use run::run;

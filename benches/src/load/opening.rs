@@ -265,7 +265,7 @@ fn request(target: &Target, key: &str) -> Vec<u8> {
     request.into_bytes()
 }
 
-/// The length of the response's head, once it has arrived whole. Checks what RFC 6455 §4.1 requires.
+/// The length of the response's head, once it is there. Checks what RFC 6455 §4.1 requires.
 fn check_response(bytes: &[u8], key: &str) -> Result<Option<usize>, String> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);

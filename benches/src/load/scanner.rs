@@ -1,5 +1,5 @@
 use super::fault::Fault;
-use super::format::{BINARY, CLOSE, CONTINUATION, Format, PING, PONG, TEXT, control_frame};
+use super::format::{CLOSE, CONTINUATION, Format, PING, PONG, TEXT, control_frame};
 use super::stamp::Stamp;
 
 /// The position in one connection's stream. It keeps only parts of a header, a stamp or a control
@@ -101,7 +101,7 @@ impl Scanner {
         }
         for (index, &byte) in bytes.iter().enumerate() {
             self.header.push(byte);
-            self.frame = self.parse_header()?;
+            self.frame = self.parse_header(format.opcode())?;
             if self.frame.is_some() {
                 self.header.clear();
                 return Ok(&bytes[index + 1..]);
@@ -110,8 +110,8 @@ impl Scanner {
         Ok(&[])
     }
 
-    /// The header, if it has arrived whole (RFC 6455 §5.2).
-    fn parse_header(&mut self) -> Result<Option<Frame>, Fault> {
+    /// The header, if it has arrived whole (RFC 6455 §5.2). Messages have the opcode `data`.
+    fn parse_header(&mut self, data: u8) -> Result<Option<Frame>, Fault> {
         let &[first, second, ref extended @ ..] = self.header.as_slice() else {
             return Ok(None);
         };
@@ -129,8 +129,8 @@ impl Scanner {
         };
         let last = first & 0x80 != 0;
         let control = match first & 0x0f {
-            BINARY if !self.fragmented => None,
             CONTINUATION if self.fragmented => None,
+            opcode if opcode == data && !self.fragmented => None,
             opcode @ (CLOSE | PING | PONG) if last && left <= CONTROL_MAX => Some(opcode),
             CLOSE | PING | PONG => return Err(Fault::protocol("a malformed control frame")),
             TEXT => return Err(Fault::protocol("a text message in answer to a binary one")),
@@ -156,7 +156,9 @@ impl Scanner {
             let at = from + start - format.stamp.start;
             self.stamp[at..at + end - start].copy_from_slice(&piece[start..end]);
         }
-        if expected[..start] != piece[..start] || expected[end..] != piece[end..] {
+        // Mostly the stamp comes first.
+        let differs_before = start > 0 && expected[..start] != piece[..start];
+        if differs_before || expected[end..] != piece[end..] {
             return Err(wrong_byte(from, expected, piece, start..end));
         }
         self.compared = to;

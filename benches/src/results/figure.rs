@@ -63,14 +63,3 @@ impl Figure {
         Self::new(id, title, Unit::Count, Better::Neither)
     }
 }
-
-impl Better {
-    /// Whether `one` is better than `other`.
-    pub(crate) fn prefers(self, one: f64, other: f64) -> bool {
-        match self {
-            Self::Less => one < other,
-            Self::More => one > other,
-            Self::Neither => false,
-        }
-    }
-}

@@ -75,12 +75,6 @@ impl Bound {
             Self::AtLeast(limit) => value >= limit,
         }
     }
-
-    pub(crate) const fn limit(self) -> f64 {
-        match self {
-            Self::AtMost(limit) | Self::AtLeast(limit) => limit,
-        }
-    }
 }
 
 impl ScenarioResults {

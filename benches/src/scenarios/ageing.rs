@@ -6,17 +6,20 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use eventwire::{
     Config, Connection, Context, EventLoop, Idle, Limits, LoopHandle, OverflowPolicy, ServerConfig,
     TopicId, WebSocketHandler,
 };
 use socket2::{Domain, Socket, Type};
 
+use crate::arguments::{parse_integer, parse_time};
 use crate::error::Error;
-use crate::load::{Latencies, frame_overhead, no_latencies, pattern};
+use crate::load::{Latencies, bytes_on_wire, no_latencies, pattern};
 use crate::machine::{self, CpuClock};
 use crate::results::{Better, Figure, Unit};
 use crate::scenario::{Sample, Timing};
+use crate::target::Wire;
 use crate::unsent::would_block;
 
 pub(super) const AGE_P50: Figure = Figure::time("p50_ns", "age, p50");
@@ -41,7 +44,7 @@ const fn rate(id: &'static str, title: &'static str) -> Figure {
 pub(super) const SMALL: usize = 8 * 1024;
 /// The bytes at the beginning of an update: when it was made, in nanoseconds since the start, and
 /// its number.
-pub(super) const STAMP_BYTES: usize = size_of::<u128>();
+const STAMP_BYTES: usize = size_of::<u128>();
 /// How often due updates are broadcast.
 const TICK: Duration = Duration::from_millis(1);
 /// The most updates that one tick broadcasts.
@@ -55,20 +58,46 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\n\r\n";
 
+// The options of both commands.
+#[derive(Args, Clone, Copy, Debug)]
+pub(super) struct AgeingArgs {
+    /// Bytes that each reader reads per second
+    #[arg(long, default_value = "100000", value_name = "BYTES")]
+    #[arg(value_parser = |text: &str| parse_integer(text, 1_000..=1_000_000_000))]
+    pub(super) reader: usize,
+    /// Payload bytes of each update
+    #[arg(short, long, default_value = "64", value_name = "BYTES")]
+    #[arg(value_parser = |text: &str| parse_integer(text, STAMP_BYTES..=65_535))]
+    pub(super) size: usize,
+    /// Seconds to run; during the first third, the buffers fill
+    #[arg(short, long, default_value = "12", value_name = "SECONDS", value_parser = parse_time)]
+    time: Duration,
+    /// Measure very briefly: a check that everything works, without meaningful figures
+    #[arg(long, hide = true)]
+    pub(super) quick: bool,
+}
+
+impl AgeingArgs {
+    pub(super) fn time(self) -> Duration {
+        if self.quick { Duration::from_millis(600) } else { self.time }
+    }
+
+    pub(super) fn timing(self) -> Timing {
+        Timing { rounds: 1, warm_up: self.time() / 3, duration: self.time() * 2 / 3 }
+    }
+}
+
 /// What is broadcast, and how it is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting {
+    pub(super) args: AgeingArgs,
     pub(super) policy: OverflowPolicy,
     /// The interval with which readers subscribe, instead of the policy.
     pub(super) interval: Option<Duration>,
     /// `None`: the updates have no keys.
     pub(super) keys: Option<Keys>,
     pub(super) updates_per_second: f64,
-    /// Payload bytes of each update.
-    pub(super) size: usize,
     pub(super) readers: usize,
-    /// Bytes that each reader reads per second.
-    pub(super) bytes_per_second: usize,
     /// Each reader's receive buffer in bytes. `None`: the system's default.
     pub(super) receive_buffer: Option<usize>,
 }
@@ -136,7 +165,7 @@ impl WebSocketHandler<Feed> for Subscriber {
 impl Feed {
     fn new(setting: Setting, topic: TopicId) -> Self {
         let keys = (0..setting.keys.map_or(0, |keys| keys.count)).map(|key| key.to_string());
-        let (keys, payload) = (keys.collect(), pattern(setting.size));
+        let (keys, payload) = (keys.collect(), pattern(setting.args.size));
         Self { setting, topic, start: Instant::now(), keys, number: 0, payload }
     }
 
@@ -194,7 +223,7 @@ impl Readers {
         let connect = |_| Reader::connect(address, setting.receive_buffer);
         let readers = (0..setting.readers).map(connect).collect::<io::Result<_>>();
         let readers = readers.map_err(Error::system("cannot connect"))?;
-        let (begun, pattern) = (Instant::now(), pattern(setting.size));
+        let (begun, pattern) = (Instant::now(), pattern(setting.args.size));
         Ok(Self { setting, start, begun, readers, pattern })
     }
 
@@ -217,7 +246,7 @@ impl Readers {
         let missed = (updates * keys.len() as u64).saturating_sub(age.len());
         let keys = keys.iter().map(|keys| keys.iter().map(|word| word.count_ones()).sum::<u32>());
         let keys_min = self.setting.keys.and(keys.min());
-        let unread = unread.value_at_quantile(0.5) as f64 / self.setting.bytes_per_second as f64;
+        let unread = unread.value_at_quantile(0.5) as f64 / self.setting.args.reader as f64;
         let sample = Sample::default()
             .percentiles(&age, &[(&AGE_P50, 0.5), (&AGE_P99, 0.99), (&AGE_MAX, 1.0)])
             .with(&UNREAD, unread * 1e9)
@@ -236,7 +265,7 @@ impl Readers {
         let words = self.setting.keys.map_or(0, |keys| keys.count.div_ceil(64));
         let keys = vec![vec![0; words]; self.readers.len()];
         let mut tally = Tally { age: no_latencies(), unread: no_latencies(), newest: 0, keys };
-        let rate = self.setting.bytes_per_second as u64;
+        let rate = self.setting.args.reader as u64;
         let mut buffer = vec![0; 64 * 1024];
         while Instant::now() < end {
             let now = Instant::now();
@@ -259,9 +288,10 @@ impl Readers {
     /// Takes the whole updates out of a reader's input.
     fn take_updates(&mut self, index: usize, tally: &mut Tally) -> Result<(), Error> {
         let now = self.start.elapsed().as_nanos() as u64;
-        let header = frame_overhead(self.setting.size, false);
+        let size = self.setting.args.size;
+        let header = bytes_on_wire(Wire::Tcp, size, false) - size;
         let input = &mut self.readers[index].input;
-        let frames = input.chunks_exact(header + self.setting.size);
+        let frames = input.chunks_exact(header + self.setting.args.size);
         let rest = frames.remainder().len();
         for frame in frames {
             let stamp = frame[header..].split_first_chunk();

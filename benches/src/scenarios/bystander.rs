@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::figures::{BYSTANDER_P50, BYSTANDER_P99, BYSTANDER_P999, rate, sample, server_cpu};
 use super::loaded::load_and_stop;
-use crate::cli::{parse_broadcast_size, parse_connections};
+use crate::arguments::{parse_broadcast_size, parse_connections};
 use crate::contestants::{Contestant as _, Own};
 use crate::error::Error;
 use crate::idle::IdleMode;
@@ -73,11 +73,11 @@ impl BystanderArgs {
             .base(ALONE)
             .entrant(ENGINE, Role::Engine, move |timing| {
                 let server = self.launch(Service::Broadcast, cpus)?;
-                load_and_stop(server, broadcasts.clone(), timing, cpus, false).map(|it| sample(&it))
+                load_and_stop(server, broadcasts, timing, cpus, false).map(|it| sample(&it))
             })
             .entrant(ALONE, Role::Mode, move |timing| {
                 let server = self.launch(Service::Echo, cpus)?;
-                let measured = load_and_stop(server, alone.clone(), timing, cpus, false)?;
+                let measured = load_and_stop(server, alone, timing, cpus, false)?;
                 Ok(of_bystander(measured.latency))
             });
         Ok(Plan {
@@ -104,7 +104,7 @@ impl BystanderArgs {
         cpus: Option<CpuPair>,
     ) -> Result<crate::process::Server, Error> {
         let engine = Own::new(Implementation::Eventwire).idle(self.idle);
-        engine.launch(service, cpus.map(|cpus| cpus.server))?.start()
+        engine.start(service, cpus.map(|cpus| cpus.server))
     }
 }
 

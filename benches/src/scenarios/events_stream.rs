@@ -11,7 +11,7 @@ use eventwire::{
 };
 
 use super::figures::{rate, server_cpu};
-use crate::cli::parse_connections;
+use crate::arguments::parse_connections;
 use crate::error::Error;
 use crate::machine::{self, CpuClock, CpuPair};
 use crate::output::FileArgs;
@@ -97,20 +97,25 @@ impl Kind {
         cpus: Option<CpuPair>,
     ) -> Result<Sample, Error> {
         let (server, worker) = Server::start(cpus.map(|cpus| cpus.server))?;
-        let measured = machine::run_on(cpus.map(|cpus| cpus.load), || {
-            let mut receivers = Receivers::connect(self, connections, server.address)
-                .map_err(Error::system("cannot connect"))?;
-            receivers.broadcast_for(&server.broadcasts, timing.warm_up)?;
-            let (start, before) = (Instant::now(), server.cpu.time());
-            let count = receivers.broadcast_for(&server.broadcasts, timing.duration)? as f64;
-            let used = server.cpu.time().zip(before).map(|(after, before)| after - before);
-            Ok(Sample::default()
-                .with(&rate(""), count / start.elapsed().as_secs_f64())
-                .maybe(&CPU, used.map(|used| used.as_nanos() as f64 / count)))
+        let measured = machine::run_on(cpus.map(|cpus| cpus.load), move || {
+            let measured = self.load(connections, timing, &server);
+            server.handle.stop();
+            measured
         });
-        server.handle.stop();
         worker.join()?;
         measured
+    }
+
+    fn load(self, connections: usize, timing: Timing, server: &Server) -> Result<Sample, Error> {
+        let mut receivers = Receivers::connect(self, connections, server.address)
+            .map_err(Error::system("cannot connect"))?;
+        receivers.broadcast_for(&server.broadcasts, timing.warm_up)?;
+        let (start, before) = (Instant::now(), server.cpu.time());
+        let count = receivers.broadcast_for(&server.broadcasts, timing.duration)? as f64;
+        let used = server.cpu.time().zip(before).map(|(after, before)| after - before);
+        Ok(Sample::default()
+            .with(&rate(""), count / start.elapsed().as_secs_f64())
+            .maybe(&CPU, used.map(|used| used.as_nanos() as f64 / count)))
     }
 
     fn request(self) -> &'static str {

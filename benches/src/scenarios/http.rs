@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum as _};
 
 use super::figures::{rate, sample, server_cpu};
 use super::traffic::Setting;
-use crate::cli::{parse_connections, parse_depth};
+use crate::arguments::{parse_connections, parse_depth};
 use crate::contestants::{Contestant as _, Own};
 use crate::error::Error;
 use crate::load::{Measurement, Meter};

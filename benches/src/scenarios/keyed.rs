@@ -6,14 +6,14 @@ use clap::{Args, ValueEnum};
 use eventwire::OverflowPolicy;
 
 use super::ageing::{
-    self, AGE_MAX, AGE_P50, AGE_P99, CPU, KEYS_MIN, Keys, RECEIVED, SMALL, STAMP_BYTES, TURN_MAX,
-    TURN_P99, UPDATES,
+    AGE_MAX, AGE_P50, AGE_P99, AgeingArgs, CPU, KEYS_MIN, Keys, RECEIVED, SMALL, Setting, TURN_MAX,
+    TURN_P99, UPDATES, measure,
 };
-use crate::cli::{parse_integer, parse_rate, parse_time};
+use crate::arguments::{parse_integer, parse_rate};
 use crate::error::Error;
 use crate::output::FileArgs;
 use crate::results::{Bound, Role, To};
-use crate::scenario::{ENGINE, Plan, Scenario, Timing};
+use crate::scenario::{ENGINE, Plan, Scenario};
 
 /// Measure conflation by key: how old the values of many keys are at many slow readers
 ///
@@ -35,23 +35,11 @@ pub(crate) struct KeyedArgs {
     #[arg(short = 'c', long, default_value = "1000")]
     #[arg(value_parser = |text: &str| parse_integer(text, 1..=20_000))]
     readers: usize,
-    /// Bytes that each reader reads per second
-    #[arg(long, default_value = "100000", value_name = "BYTES")]
-    #[arg(value_parser = |text: &str| parse_integer(text, 1_000..=1_000_000_000))]
-    reader: usize,
-    /// Payload bytes of each update
-    #[arg(short, long, default_value = "64", value_name = "BYTES")]
-    #[arg(value_parser = |text: &str| parse_integer(text, STAMP_BYTES..=65_535))]
-    size: usize,
     /// Have the readers subscribe with an interval of so many milliseconds
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=60_000))]
     every: Option<u64>,
-    /// Seconds to run; during the first third, the buffers fill
-    #[arg(short, long, default_value = "12", value_name = "SECONDS", value_parser = parse_time)]
-    time: Duration,
-    /// Measure very briefly: a check that everything works, without meaningful figures
-    #[arg(long, hide = true)]
-    quick: bool,
+    #[command(flatten)]
+    common: AgeingArgs,
     #[command(flatten)]
     pub(crate) files: FileArgs,
 }
@@ -73,36 +61,35 @@ const TURN_NS_MAX: f64 = 10e6;
 
 impl KeyedArgs {
     pub(crate) fn plan(&self) -> Result<Plan<'_>, Error> {
-        let Self { mut keys, order, mut rate, mut readers, reader, size, mut time, .. } = *self;
-        if self.quick {
-            (keys, readers) = (keys.min(500), readers.min(20));
-            (rate, time) = (rate.min(20_000.0), Duration::from_millis(600));
+        let Self { mut keys, order, mut rate, mut readers, every, common: args, .. } = *self;
+        if args.quick {
+            (keys, readers, rate) = (keys.min(500), readers.min(20), rate.min(20_000.0));
         }
-        let setting = ageing::Setting {
+        let setting = Setting {
+            args,
             policy: OverflowPolicy::KeepLatest,
-            interval: self.every.map(Duration::from_millis),
+            interval: every.map(Duration::from_millis),
             keys: Some(Keys { count: keys, choose: order.choice() }),
             updates_per_second: rate,
-            size,
             readers,
-            bytes_per_second: reader,
             receive_buffer: Some(SMALL),
         };
         let figures =
             [AGE_P50, AGE_P99, AGE_MAX, UPDATES, RECEIVED, KEYS_MIN, TURN_P99, TURN_MAX, CPU];
         let scenario = Scenario::new("keyed", "values at slow readers", figures)
-            .entrant(ENGINE, Role::Engine, move |timing| ageing::measure(setting, timing))
+            .entrant(ENGINE, Role::Engine, move |timing| measure(setting, timing))
             .target(&AGE_MAX, To::Itself, Bound::AtMost(AGE_NS_MAX))
             .target(&TURN_MAX, To::Itself, Bound::AtMost(TURN_NS_MAX));
-        let every = self.every.map_or(String::new(), |ms| format!(" at most every {ms} ms"));
-        let order = order.words();
+        let every = every.map_or(String::new(), |ms| format!(" at most every {ms} ms"));
+        let (AgeingArgs { size, reader, .. }, order) = (args, order.words());
         Ok(Plan {
             title: "Conflation by key",
             conditions: vec![format!(
                 "{rate} updates/s of {size} B to {keys} keys {order}, {readers} readers of \
-                 {reader} B/s each{every}, over loopback for {time:?}"
+                 {reader} B/s each{every}, over loopback for {:?}",
+                args.time()
             )],
-            timing: Timing { rounds: 1, warm_up: time / 3, duration: time * 2 / 3 },
+            timing: args.timing(),
             repetition_max: Duration::ZERO,
             scenarios: vec![scenario],
             notes: vec!["The targets are for the default options.".to_owned()],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::figures::{EACH_P50, EACH_P99, LATE_P99, MAX, P50, P99, P999, rate, sample};
-use crate::cli::{
+use crate::arguments::{
     parse_connections, parse_depth, parse_integer, parse_rate, parse_size, parse_time,
 };
 use crate::error::Error;
@@ -121,7 +121,7 @@ impl LoadArgs {
         traffic: impl FnOnce(Pace) -> Traffic,
     ) -> Result<Plan<'a>, Error> {
         if self.raw && self.url.wire != Wire::Tcp {
-            return Err(Error::Settings("--raw needs a URL that begins with tcp://".to_owned()));
+            return Err(Error::Arguments("--raw needs a URL that begins with tcp://".to_owned()));
         }
         check("connections x size", self.connections.saturating_mul(self.size), UNSENT_MAX)?;
         let (depth, in_flight_max) = (depth.unwrap_or(1), depth.unwrap_or(OPEN_DEPTH));
@@ -131,7 +131,9 @@ impl LoadArgs {
         let warm_up = (duration / 10).min(WARM_UP_MAX);
         let load = Load { target, traffic: traffic(pace), warm_up, duration, spin };
         scenario.figures.extend(self.rate.map(|_| LATE_P99));
-        let measure = move |_| machine::run_on(self.cpu, || run(&load, None)).map(|measured| sample(&measured));
+        let measure = move |_| {
+            machine::run_on(self.cpu, || run(&load, None)).map(|measured| sample(&measured))
+        };
         let scenario = scenario.rounds(1).entrant(self.url.to_string(), Role::Peer, measure);
         let rhythm = match self.rate {
             None => format!("Closed loop, {depth} deep"),
@@ -156,6 +158,6 @@ fn parse_publishers(text: &str) -> Result<usize, String> {
 }
 
 fn check(what: &str, value: usize, most: usize) -> Result<(), Error> {
-    let refused = || Error::Settings(format!("{what} is {value}, at most {most} may be"));
+    let refused = || Error::Arguments(format!("{what} is {value}, at most {most} may be"));
     if value <= most { Ok(()) } else { Err(refused()) }
 }

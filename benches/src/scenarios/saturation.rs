@@ -32,7 +32,7 @@ impl Saturation {
             return Ok(rate);
         }
         let floor = Own::new(Implementation::WsFloor);
-        let server = floor.launch(Service::Echo, cpus.map(|cpus| cpus.server))?.start()?;
+        let server = floor.start(Service::Echo, cpus.map(|cpus| cpus.server))?;
         let traffic = Traffic::Echo { connections, size: SIZE, pace: Pace::Closed { depth: 1 } };
         let measured = load_and_stop(server, traffic, TIMING, cpus, false)?;
         let rate = measured.count as f64 / measured.time.as_secs_f64();

@@ -103,10 +103,6 @@ impl Case {
         Self { base, ..self }
     }
 
-    pub(crate) fn service(self, service: Service) -> Self {
-        Self { service, ..self }
-    }
-
     pub(crate) fn with_modes(self) -> Self {
         Self { with_modes: true, ..self }
     }
@@ -198,7 +194,7 @@ impl Loaded<'_> {
 
     /// The traffic, at the rate that saturation allows now.
     fn traffic(&self) -> Result<Traffic, Error> {
-        let mut traffic = self.case.traffic.clone();
+        let mut traffic = self.case.traffic;
         if let (
             Some(share),
             Traffic::Echo { connections, pace: Pace::Open { per_second, .. }, .. },
@@ -233,6 +229,6 @@ impl Loaded<'_> {
     ) -> Result<Measurement, Error> {
         let server = self.launch()?.start_with(counter.map(Counter::command))?;
         let timing = timing.longer(self.case.longer);
-        load_and_stop(server, traffic.clone(), timing, self.setting.cpus, self.case.sleeps)
+        load_and_stop(server, *traffic, timing, self.setting.cpus, self.case.sleeps)
     }
 }

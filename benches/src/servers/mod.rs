@@ -6,30 +6,15 @@
 
 mod bare;
 mod engine;
-#[cfg(feature = "peers")]
-mod fastwebsockets;
+mod engine_loop;
 mod floor;
-#[cfg(feature = "peers")]
-mod http_peers;
-#[cfg(feature = "peers")]
-mod hub;
 pub(crate) mod page;
-pub(crate) mod resume;
 #[cfg(feature = "peers")]
-mod runtime;
+mod peers;
+mod resume;
 mod socket_io;
-#[cfg(feature = "peers")]
-mod socketioxide;
-#[cfg(feature = "peers")]
-mod sockudo_ws;
 mod streams;
-#[cfg(feature = "peers")]
-mod tokio_tungstenite;
 mod ws_floor;
-#[cfg(feature = "peers")]
-mod wtx;
-#[cfg(feature = "peers")]
-mod yawc;
 
 use clap::ValueEnum;
 
@@ -38,7 +23,7 @@ use crate::idle::IdleMode;
 use crate::service::{ReadyLine, Service, ServiceConfig};
 use crate::target::Wire;
 
-pub(crate) use engine::{connections_max, serve};
+pub(crate) use engine_loop::connections_max;
 
 /// A server by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -86,7 +71,7 @@ pub(crate) enum Implementation {
 /// A function that serves on the calling thread until it is stopped.
 pub(crate) type Body = fn(&ServiceConfig, ReadyLine) -> Result<(), Error>;
 
-/// The properties of a implementation.
+/// The properties of an implementation.
 struct Profile {
     name: &'static str,
     /// The version of its package.
@@ -98,12 +83,16 @@ struct Profile {
     run: Body,
 }
 
+#[cfg(feature = "peers")]
+const ECHO: &[Service] = &[Service::Echo];
+#[cfg(feature = "peers")]
+const SOCKET_IO: &[Service] = &[Service::SocketIo];
 const BOTH: &[Service] = &[Service::Echo, Service::Broadcast];
 const PAGE: &[Service] = &[Service::Page];
 const ALL: &[Service] =
     &[Service::Echo, Service::Broadcast, Service::Page, Service::SocketIo, Service::Resume];
 
-/// A implementation of this program. Its version is the workspace's.
+/// An implementation of this program. Its version is the workspace's.
 const fn own(name: &'static str, wire: Wire, run: Body) -> Profile {
     let version = env!("CARGO_PKG_VERSION");
     Profile { name, version, wire, services: BOTH, idle_modes: true, run }
@@ -133,29 +122,25 @@ impl Implementation {
             Self::Floor => own("floor", Wire::Tcp, floor::run),
             Self::WsFloor => own("ws-floor", Wire::WebSocket, ws_floor::run),
             #[cfg(feature = "peers")]
-            Self::Fastwebsockets => peer("fastwebsockets", "0.10.0", BOTH, fastwebsockets::run),
+            Self::Fastwebsockets => peer("fastwebsockets", "0.10.0", BOTH, peers::fastwebsockets),
             #[cfg(feature = "peers")]
-            Self::TokioTungstenite => {
-                peer("tokio-tungstenite", "0.30.0", BOTH, tokio_tungstenite::run)
-            }
+            Self::TokioTungstenite => peer("tokio-tungstenite", "0.30.0", BOTH, peers::tungstenite),
             #[cfg(feature = "peers")]
             Self::TokioTungstenite8k => {
-                peer("tokio-tungstenite-8k", "0.30.0", BOTH, tokio_tungstenite::run_8k)
+                peer("tokio-tungstenite-8k", "0.30.0", BOTH, peers::tungstenite_8k)
             }
             #[cfg(feature = "peers")]
-            Self::SockudoWs => peer("sockudo-ws", "3.1.0", BOTH, sockudo_ws::run),
+            Self::SockudoWs => peer("sockudo-ws", "3.1.0", BOTH, peers::sockudo_ws),
             #[cfg(feature = "peers")]
-            Self::Yawc => peer("yawc", "0.5.0", BOTH, yawc::run),
+            Self::Yawc => peer("yawc", "0.5.0", BOTH, peers::yawc),
             #[cfg(feature = "peers")]
-            Self::Wtx => peer("wtx", "0.46.1", &[Service::Echo], wtx::run),
+            Self::Wtx => peer("wtx", "0.46.1", ECHO, peers::wtx),
             #[cfg(feature = "peers")]
-            Self::Hyper => peer("hyper", "1.12.0", PAGE, http_peers::hyper),
+            Self::Hyper => peer("hyper", "1.12.0", PAGE, peers::hyper),
             #[cfg(feature = "peers")]
-            Self::MayMinihttp => peer("may-minihttp", "0.1.11", PAGE, http_peers::may_minihttp),
+            Self::MayMinihttp => peer("may-minihttp", "0.1.11", PAGE, peers::may_minihttp),
             #[cfg(feature = "peers")]
-            Self::Socketioxide => {
-                peer("socketioxide", "0.18.9", &[Service::SocketIo], socketioxide::serve)
-            }
+            Self::Socketioxide => peer("socketioxide", "0.18.9", SOCKET_IO, peers::socketioxide),
         }
     }
 
@@ -191,27 +176,23 @@ impl Implementation {
 
     /// Refuses settings that it does not support.
     pub(crate) fn check(self, config: &ServiceConfig) -> Result<(), Error> {
-        let (name, version) = (self.name(), self.version());
-        let refuse = |what| Err(Error::Settings(format!("{name} {version} has no {what}")));
-        if !self.services().contains(&config.service) {
-            return refuse("such service");
+        let is_other = self != Self::Eventwire;
+        let sleeps_only = !self.profile().idle_modes;
+        let lacks = [
+            (!self.services().contains(&config.service), "such service"),
+            (is_other && config.max_message.is_some(), "limit of messages to set"),
+            (is_other && config.deflate, "compression"),
+            (is_other && config.tls, "TLS here"),
+            (sleeps_only && config.idle != IdleMode::Block, "idle mode but block"),
+        ];
+        match lacks.iter().find(|(lacks, _)| *lacks) {
+            Some((_, what)) => {
+                let (name, version) = (self.name(), self.version());
+                Err(Error::Settings(format!("{name} {version} has no {what}")))
+            }
+            None if config.tls && !cfg!(feature = "tls") => Err(Error::without_tls()),
+            None => Ok(()),
         }
-        if self != Self::Eventwire && config.max_message.is_some() {
-            return refuse("limit of messages to set");
-        }
-        if self != Self::Eventwire && config.deflate {
-            return refuse("compression");
-        }
-        if config.tls && !cfg!(feature = "tls") {
-            return Err(Error::without_tls());
-        }
-        if self != Self::Eventwire && config.tls {
-            return refuse("TLS here");
-        }
-        if !self.profile().idle_modes && config.idle != IdleMode::Block {
-            return refuse("idle mode but block");
-        }
-        Ok(())
     }
 }
 

@@ -1,9 +1,9 @@
 //! The engine as a server that answers every request with the same page.
 
 use eventwire::proto::http::ContentType;
-use eventwire::{Config, EventLoop, HttpResponse, Routes, ServerConfig};
+use eventwire::{EventLoop, HttpResponse, Routes, ServerConfig};
 
-use super::engine::{connections_max, serve};
+use super::engine_loop::{engine_config, serve};
 use crate::error::Error;
 use crate::service::{ReadyLine, ServiceConfig};
 
@@ -25,9 +25,7 @@ fn page() -> HttpResponse {
 }
 
 fn run(routes: Routes<()>, config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
-    let engine = Config::default().idle(config.idle.engine()).max_connections(connections_max());
-    let mut event_loop = EventLoop::new(engine)?;
-    let address = config.address.as_str();
-    let listener = event_loop.listen(address, ServerConfig::default(), routes);
-    serve(event_loop, listener, address, ready)
+    let mut event_loop = EventLoop::new(engine_config(config))?;
+    let listener = event_loop.listen(&*config.address, ServerConfig::default(), routes);
+    serve(event_loop, listener, &config.address, ready)
 }

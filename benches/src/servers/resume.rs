@@ -1,25 +1,33 @@
-//! The server: topics with histories, to which it broadcasts, and clients that come back.
+//! A server for clients that come back: topics with histories, to which it broadcasts.
+//!
+//! It speaks those packets of Engine.IO 4 and Socket.IO 5 that resuming needs, so that its clients
+//! (`scenarios/resume`) can load Socket.IO servers, too. Topics have numbers. A client says its
+//! topic and its position when it connects; `replayed` in the answer is the number of messages that
+//! follow. Its other messages are commands:
+//!
+//! ```text
+//! ["join",TOPIC] ["where",TOPIC] ["fill",TOPIC,COUNT,SIZE] ["start",TOPICS,RATE,SIZE] ["stop"]
+//! ["echo"] ["stats"]
+//! ```
 
 use std::time::{Duration, Instant};
 
 use eventwire::{
-    Config, Connection, Context, Disconnect, EventLoop, History, Message, OverflowPolicy, Position,
-    Resumption, ServerConfig, Stats, SubscribeError, TopicConfig, TopicId, WebSocketHandler,
+    Connection, Context, Disconnect, EventLoop, History, Message, OverflowPolicy, Position,
+    Resumption, ServerConfig, Stats, TopicConfig, TopicId, WebSocketHandler,
 };
+use serde::Deserialize;
 
-use super::connections_max;
+use super::engine_loop::{engine_config, serve};
 use crate::error::Error;
 use crate::service::{ReadyLine, ServiceConfig};
 
 /// How often due messages are broadcast.
 const TICK: Duration = Duration::from_millis(1);
-
 /// The most messages that one tick broadcasts.
 const TICK_MESSAGES_MAX: u64 = 1_000;
-
 /// What may wait for all clients together, in bytes: the engine's default.
 pub(crate) const OUTBOUND_MAX: usize = 256 * 1024 * 1024;
-
 /// The messages of a history, and their bytes.
 const HISTORY: (u64, usize) = (100_000, 2 * 1024 * 1024);
 
@@ -27,7 +35,6 @@ const HISTORY: (u64, usize) = (100_000, 2 * 1024 * 1024);
 struct Tick;
 
 /// What is broadcast.
-#[derive(Debug)]
 struct Stream {
     topics: Vec<TopicId>,
     rate: f64,
@@ -36,7 +43,7 @@ struct Stream {
     padding: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     stream: Option<Stream>,
     /// The most memory of all output, looked at each tick.
@@ -44,111 +51,33 @@ struct State {
     /// Connections that ended otherwise than by their clients, and how the last of them did.
     closed: u64,
     reason: String,
-    /// The statistics when the measurement began.
+    /// The statistics at the last request for them.
     before: Option<Stats>,
 }
 
-/// Runs the command in a message:
-///
-/// ```text
-/// join TOPIC · from TOPIC POSITION · last TOPIC COUNT · where TOPIC · fill TOPIC COUNT SIZE
-/// start TOPICS RATE SIZE · stop · reset · stats · echo
-/// ```
-struct Interpreter;
-
-impl Interpreter {
-    fn subscribe(
-        conn: &mut Connection<'_>,
-        topic: TopicId,
-        position: Option<Position>,
-    ) -> Result<(), SubscribeError> {
-        let position = position.ok_or(SubscribeError::TopicGone)?;
-        conn.subscribe_from(topic, OverflowPolicy::Close, position)
-    }
-
-    fn run(conn: &mut Connection<'_>, line: &str, state: &mut State) -> Option<()> {
-        let mut words = line.split(' ');
-        let command = words.next()?;
-        match command {
-            "echo" => {
-                conn.send(line);
-            }
-            "stop" => state.stream = None,
-            "reset" => {
-                (state.outbound_max, state.before) = (0, Some(conn.handle().stats()));
-                conn.send(line);
-            }
-            "stats" => {
-                let turns = conn.handle().stats().turn_time;
-                let before = state.before.as_ref().map(|before| &before.turn_time);
-                let turns = before.map_or(turns.clone(), |before| turns.since(before));
-                let (turn_p99, turn_max) = (turns.percentile(99.0), turns.percentile(100.0));
-                let State { outbound_max, closed, reason, .. } = state;
-                let (p99, max) = (turn_p99.as_nanos(), turn_max.as_nanos());
-                conn.send(format!("stats {outbound_max} {closed} {p99} {max} {reason}"));
-            }
-            "start" => {
-                let count: u64 = words.next()?.parse().ok()?;
-                let topics = (0..count).map(|number| conn.topic(&number.to_string()));
-                let topics = topics.collect::<Result<_, _>>().ok()?;
-                let rate = words.next()?.parse().ok()?;
-                let padding = "x".repeat(words.next()?.parse().ok()?);
-                let begun = Instant::now();
-                state.stream = Some(Stream { topics, rate, begun, number: 0, padding });
-            }
-            _ => Self::run_on_topic(conn, command, words)?,
-        }
-        Some(())
-    }
-
-    fn run_on_topic<'a>(
-        conn: &mut Connection<'_>,
-        command: &str,
-        mut words: impl Iterator<Item = &'a str>,
-    ) -> Option<()> {
-        let topic = conn.topic(words.next()?).ok()?;
-        match command {
-            "join" => {
-                conn.subscribe(topic).ok()?;
-                let position = conn.position(topic)?;
-                conn.send(format!("at {position}"));
-            }
-            "where" => {
-                let position = conn.position(topic)?;
-                conn.send(format!("at {position}"));
-            }
-            "from" => Self::subscribe(conn, topic, words.next()?.parse().ok()).ok()?,
-            "last" => {
-                let position = conn.position_before(topic, words.next()?.parse().ok()?);
-                Self::subscribe(conn, topic, position).ok()?;
-            }
-            "fill" => {
-                let count: u64 = words.next()?.parse().ok()?;
-                let padding = "x".repeat(words.next()?.parse().ok()?);
-                for _ in 0..count {
-                    say(conn, topic, &padding);
-                }
-                conn.send("filled");
-            }
-            _ => return None,
-        }
-        Some(())
-    }
+/// What a client says when it connects.
+#[derive(Deserialize)]
+struct Auth {
+    topic: u64,
+    /// The position of the last message that it has. Empty if it is new.
+    offset: String,
 }
 
-/// Broadcasts a message that begins with its position, as long as the padding.
-fn say(cx: &mut Context<'_>, topic: TopicId, padding: &str) {
-    let Some(newest) = cx.position(topic) else { return };
-    let mut text = Position::new(newest.epoch(), newest.offset() + 1).to_string();
-    text.push(' ');
-    text.push_str(padding.get(text.len()..).unwrap_or_default());
-    cx.broadcast(topic, text);
-}
+struct Handler;
 
-impl WebSocketHandler<State> for Interpreter {
+impl WebSocketHandler<State> for Handler {
+    fn on_open(&mut self, conn: &mut Connection<'_>, _: &mut State) {
+        conn.send("0{}");
+    }
+
     fn on_message(&mut self, conn: &mut Connection<'_>, message: Message<'_>, state: &mut State) {
-        let line = message.as_text().unwrap_or_default();
-        if Self::run(conn, line, state).is_none() {
+        let packet = message.as_text().unwrap_or_default();
+        let done = match packet.split_at_checked(2) {
+            Some(("40", auth)) => greet(conn, auth),
+            Some(("42", command)) => execute(conn, command, state),
+            _ => None,
+        };
+        if done.is_none() {
             conn.send("no such command");
         }
     }
@@ -156,15 +85,16 @@ impl WebSocketHandler<State> for Interpreter {
     fn on_resumed(
         &mut self,
         conn: &mut Connection<'_>,
-        _: TopicId,
+        topic: TopicId,
         resumption: Resumption,
         _: &mut State,
     ) {
-        conn.send(match resumption {
-            Resumption::Recovered { replayed } => format!("recovered {replayed}"),
-            Resumption::Lost { newest, .. } => format!("lost {newest}"),
-            other => format!("unknown {other:?}"),
-        });
+        match resumption {
+            Resumption::Recovered { replayed } => {
+                conn.send(format!(r#"40{{"pid":"0","replayed":"{replayed}"}}"#));
+            }
+            _ => drop(send_newest(conn, topic)),
+        }
     }
 
     fn on_close(&mut self, _: &mut Connection<'_>, reason: &Disconnect, state: &mut State) {
@@ -173,6 +103,72 @@ impl WebSocketHandler<State> for Interpreter {
             state.reason = reason.to_string();
         }
     }
+}
+
+fn greet(conn: &mut Connection<'_>, auth: &str) -> Option<()> {
+    let Auth { topic, offset } = serde_json::from_str(auth).ok()?;
+    let topic = conn.topic(&topic.to_string()).ok()?;
+    match offset.parse() {
+        Ok(position) => conn.subscribe_from(topic, OverflowPolicy::Close, position).ok()?,
+        Err(_) => drop(conn.send(r#"40{"pid":"0"}"#)),
+    }
+    Some(())
+}
+
+fn execute(conn: &mut Connection<'_>, command: &str, state: &mut State) -> Option<()> {
+    let (name, numbers) = command.strip_prefix("[\"")?.strip_suffix(']')?.split_once('"')?;
+    let numbers: Vec<u64> = numbers.split(',').skip(1).map_while(|it| it.parse().ok()).collect();
+    let mut topic = |number: u64| conn.topic(&number.to_string()).ok();
+    match (name, &numbers[..]) {
+        ("join" | "where", &[number]) => {
+            let topic = topic(number)?;
+            if name == "join" {
+                conn.subscribe(topic).ok()?;
+            }
+            send_newest(conn, topic)?;
+        }
+        ("fill", &[number, count, size]) => {
+            let (topic, padding) = (topic(number)?, "x".repeat(size as usize));
+            (0..count).for_each(|_| say(conn, topic, &padding));
+            conn.send("filled");
+        }
+        ("start", &[topics, rate, size]) => {
+            let topics = (0..topics).map(topic).collect::<Option<_>>()?;
+            let (rate, padding, begun) = (rate as f64, "x".repeat(size as usize), Instant::now());
+            state.stream = Some(Stream { topics, rate, begun, number: 0, padding });
+        }
+        ("echo", []) => drop(conn.send("echo")),
+        ("stop", []) => state.stream = None,
+        ("stats", []) => send_stats(conn, state),
+        _ => return None,
+    }
+    Some(())
+}
+
+fn send_newest(conn: &mut Connection<'_>, topic: TopicId) -> Option<()> {
+    let newest = conn.position(topic)?;
+    conn.send(format!(r#"42["at",{},"{newest}"]"#, newest.offset()));
+    Some(())
+}
+
+/// Sends what has been since the last request.
+fn send_stats(conn: &mut Connection<'_>, state: &mut State) {
+    let stats = conn.handle().stats();
+    let turns = stats.turn_time.since(&state.before.as_ref().unwrap_or(&stats).turn_time);
+    let [p99, max] = [99.0, 100.0].map(|it| turns.percentile(it).as_nanos());
+    let State { outbound_max, closed, reason, .. } = state;
+    conn.send(format!("stats {outbound_max} {closed} {p99} {max} {reason}"));
+    (state.outbound_max, state.before) = (0, Some(stats));
+}
+
+/// Broadcasts a message, as long as the padding.
+fn say(cx: &mut Context<'_>, topic: TopicId, padding: &str) {
+    let Some(newest) = cx.position(topic) else { return };
+    let position = Position::new(newest.epoch(), newest.offset() + 1);
+    let head = format!(r#"42["message",{},""#, position.offset());
+    let tail = format!(r#"","{position}"]"#);
+    let padding = padding.get(head.len() + tail.len()..).unwrap_or_default();
+    cx.broadcast(topic, head + padding + &tail);
 }
 
 fn tick(cx: &mut Context<'_>, _: &Tick, state: &mut State) {
@@ -187,21 +183,16 @@ fn tick(cx: &mut Context<'_>, _: &Tick, state: &mut State) {
     }
 }
 
-/// Serves until it is stopped. Runs on the server's own thread.
-pub(crate) fn serve(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
+/// Serves until it is stopped.
+pub(super) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
     let (messages, bytes) = HISTORY;
     let history = TopicConfig::default().history(History::of(messages).bytes(bytes));
-    let engine = Config::default().idle(config.idle.engine()).max_connections(connections_max());
     // The storm's history is broadcast at once.
-    let engine = engine.max_outbound(OUTBOUND_MAX).topic_backlog(bytes).topics("*", history);
-    let mut event_loop = EventLoop::new(engine)?;
-    let listener = event_loop.listen(&*config.address, ServerConfig::default(), Interpreter)?;
+    let limits = engine_config(config).max_outbound(OUTBOUND_MAX).topic_backlog(bytes);
+    let mut event_loop = EventLoop::new(limits.topics("*", history))?;
     event_loop.on(tick);
     let refused = |_| Error::Events("the timer was refused".to_owned());
     event_loop.set_interval(TICK, Tick).map_err(refused)?;
-    let address = event_loop.local_addr(listener).expect("the listener is open");
-    let handle = event_loop.handle();
-    ready.listening(address, Box::new(move || handle.stop()));
-    event_loop.run(&mut State::default())?;
-    Ok(())
+    let listener = event_loop.listen(&*config.address, ServerConfig::default(), Handler);
+    serve(event_loop, listener, &config.address, ready)
 }

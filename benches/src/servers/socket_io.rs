@@ -15,11 +15,11 @@ pub(super) fn serve(_: &ServiceConfig, _: ReadyLine) -> Result<(), Error> {
 #[cfg(feature = "socketio")]
 mod server {
     use eventwire::socketio::{Event, Socket, SocketIo, SocketIoConfig, SocketIoHandler};
-    use eventwire::{Config, Cors, EventLoop, Routes, ServerConfig};
+    use eventwire::{Cors, EventLoop, Routes, ServerConfig};
     use serde_json::{Value, json};
 
     use super::{Error, ReadyLine, ServiceConfig};
-    use crate::servers::{connections_max, serve as serve_loop};
+    use crate::servers::engine_loop::{connections_max, engine_config, serve as serve_loop};
 
     const MAX_PAYLOAD: usize = 3_000_000;
     /// Of sessions, also of those that have sent one request alone. The default is 1,024 of them,
@@ -53,13 +53,9 @@ mod server {
             .cors(Cors::any());
         let routes = Routes::new().socket_io("/socket.io/", SocketIo::new(io), Handler);
         // The connections of a storm's clients are idle between two requests.
-        let engine = Config::default()
-            .idle(config.idle.engine())
-            .max_connections(connections_max())
-            .max_kept_alive(connections_max());
+        let engine = engine_config(config).max_kept_alive(connections_max());
         let mut event_loop = EventLoop::new(engine)?;
-        let address = config.address.as_str();
-        let listener = event_loop.listen(address, ServerConfig::default(), routes);
-        serve_loop(event_loop, listener, address, ready)
+        let listener = event_loop.listen(&*config.address, ServerConfig::default(), routes);
+        serve_loop(event_loop, listener, &config.address, ready)
     }
 }

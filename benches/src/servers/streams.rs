@@ -3,20 +3,19 @@
 use std::collections::HashSet;
 
 use eventwire::{
-    CloseCode, Config, Connection, ConnectionId, Disconnect, EventLoop, StreamConfig,
-    StreamHandler, TopicId,
+    CloseCode, Connection, ConnectionId, Disconnect, EventLoop, StreamConfig, StreamHandler,
+    TopicId,
 };
 
-use super::engine::{TOPIC, connections_max, serve};
+use super::engine_loop::{TOPIC, engine_config, serve};
 use crate::error::Error;
 use crate::service::{ReadyLine, Service, ServiceConfig, asks_for_echo};
 
 /// Serves until it is stopped. Runs on the server's own thread.
 pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error> {
-    let engine = Config::default().idle(config.idle.engine()).max_connections(connections_max());
     // Idle connections and receivers of broadcasts send nothing.
     let streams = StreamConfig::default().idle_timeout(None);
-    let mut event_loop = EventLoop::new(engine)?;
+    let mut event_loop = EventLoop::new(engine_config(config))?;
     let address = config.address.as_str();
     let listener = match config.service {
         Service::Broadcast => {
@@ -25,7 +24,7 @@ pub(crate) fn run(config: &ServiceConfig, ready: ReadyLine) -> Result<(), Error>
         }
         _ => event_loop.listen_stream(address, streams, Echo),
     };
-    serve(event_loop, listener, address, ready)
+    serve(event_loop, listener, &config.address, ready)
 }
 
 /// Echoes all bytes.

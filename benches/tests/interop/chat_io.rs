@@ -1,61 +1,57 @@
 //! The example `chat_io` with the stock client of Socket.IO, each user in a window of Chromium.
 
-use std::path::PathBuf;
+use super::browser::{Browser, Window};
+use super::nginx::nginx;
+use super::server::Daemon;
+use super::socket_io::bundle;
 
-use super::chromium;
-use super::client::{prepared, skip};
-use super::cutting::Proxy;
-use super::devtools::{Browser, Window};
-use super::example::serve;
-use super::program::Running;
-
-/// The example on this address. `None` if the stock client is not installed.
-fn chat(address: &str) -> Option<(Running, String)> {
-    let bundle: PathBuf = prepared().join("node_modules/socket.io-client/dist/socket.io.min.js");
-    bundle.exists().then(|| serve("chat_io", &[address, "--client", &bundle.to_string_lossy()]))
+/// The example. `None` if the stock client is not installed, which is reported.
+fn chat() -> Option<Daemon> {
+    Some(Daemon::example("chat_io", &["--client", bundle()?.to_str().unwrap()]))
 }
 
 /// Opens the page and signs in.
 fn open(browser: &mut Browser, address: &str, name: &str) -> Window {
     let window = browser.open(&format!("http://{address}/#lobby"));
-    browser.wait_for(&window, "#room", |text| text == "lobby");
+    browser.wait_for_text(&window, "#room", "lobby");
     browser.type_into(&window, "#name", name);
     let is_here = |text: &str| text.lines().any(|line| line == name);
     browser.wait_for(&window, "#people", is_here);
-    browser.wait_for(&window, "#state", |text| text.ends_with("online"));
+    browser.wait_for_end(&window, "#state", "online");
     window
+}
+
+/// Says something. The server's acknowledgement empties the line.
+fn say(browser: &mut Browser, window: &Window, text: &str) {
+    browser.type_into(window, "#line", text);
+    browser.wait_for_text(window, "#line", "");
 }
 
 #[test]
 fn people_with_the_stock_client_talk_and_miss_nothing() {
-    let Some(name) = chromium::name() else {
-        return skip("Chromium");
-    };
-    let Some((server, address)) = chat("127.0.0.1:0") else {
-        return skip("socket.io-client");
-    };
-    let proxy = Proxy::start(address.clone());
-    let mut browser = Browser::start(name);
-    let ada = open(&mut browser, &proxy.address.to_string(), "ada");
-    let ben = open(&mut browser, &address, "ben");
+    let Some(mut browser) = Browser::start() else { return };
+    let Some(mut server) = chat() else { return };
+    let Some(mut nginx) = nginx(&server.address, &[]) else { return };
+    let ada = open(&mut browser, &nginx.address, "ada");
+    let ben = open(&mut browser, &server.address, "ben");
 
     // Each reads the other's messages. Markup is shown as text.
-    browser.type_into(&ada, "#line", "hello <b>ben</b>: well?");
-    browser.wait_for(&ben, "#log", |text| text.ends_with("ada: hello <b>ben</b>: well?"));
-    browser.wait_for(&ben, "#typing", str::is_empty);
+    say(&mut browser, &ada, "hello <b>ben</b>: well?");
+    browser.wait_for_end(&ben, "#log", "ada: hello <b>ben</b>: well?");
+    browser.wait_for_text(&ben, "#typing", "");
     browser.evaluate(&ben, "document.querySelector('#line').dispatchEvent(new Event('input'))");
-    browser.wait_for(&ada, "#typing", |text| text == "ben is typing");
-    browser.type_into(&ben, "#line", "yes");
-    browser.wait_for(&ada, "#log", |text| text.ends_with("ben: yes"));
+    browser.wait_for_text(&ada, "#typing", "ben is typing");
+    say(&mut browser, &ben, "yes");
+    browser.wait_for_end(&ada, "#log", "ben: yes");
 
     // What was said while she was away comes once, and in order.
-    proxy.cut();
+    nginx.kill();
     browser.wait_for(&ada, "#state", |text| text.contains("offline"));
     for text in ["one", "two"] {
-        browser.type_into(&ben, "#line", text);
-        browser.wait_for(&ben, "#log", |log| log.ends_with(&format!("ben: {text}")));
+        say(&mut browser, &ben, text);
+        browser.wait_for_end(&ben, "#log", &format!("ben: {text}"));
     }
-    proxy.mend();
+    nginx.restart();
     let log = browser.wait_for(&ada, "#log", |text| text.contains("ben: two"));
     browser.wait_for(&ada, "#log", |text| text.contains("back again: nothing was missed"));
     assert!(log.contains("ben: yes"), "{log}");
@@ -63,44 +59,36 @@ fn people_with_the_stock_client_talk_and_miss_nothing() {
         assert_eq!(log.matches(text).count(), 1, "{log}");
     }
     assert!(log.find("ben: one") < log.find("ben: two"), "{log}");
-    browser.type_into(&ada, "#line", "I am back");
-    browser.wait_for(&ben, "#log", |text| text.ends_with("ada: I am back"));
+    say(&mut browser, &ada, "I am back");
+    browser.wait_for_end(&ben, "#log", "ada: I am back");
 
     // A server that has begun anew remembers nothing, and the page says so.
-    drop(server);
+    server.kill();
     browser.wait_for(&ada, "#state", |text| text.contains("offline"));
-    let _server = chat(&address);
+    server.restart();
     for window in [&ada, &ben] {
         browser.wait_for(window, "#log", |text| text.contains("some messages may be missing"));
     }
-    browser.type_into(&ben, "#line", "here I am");
-    browser.wait_for(&ada, "#log", |text| text.ends_with("ben: here I am"));
+    say(&mut browser, &ben, "here I am");
+    browser.wait_for_end(&ada, "#log", "ben: here I am");
 }
 
 #[test]
 fn a_page_says_why_its_user_is_refused() {
-    let Some(name) = chromium::name() else {
-        return skip("Chromium");
-    };
-    let Some((_server, address)) = chat("127.0.0.1:0") else {
-        return skip("socket.io-client");
-    };
-    let mut browser = Browser::start(name);
-    let window = open(&mut browser, &address, "ada");
+    let Some(mut browser) = Browser::start() else { return };
+    let Some(server) = chat() else { return };
+    let window = open(&mut browser, &server.address, "ada");
     browser.type_into(&window, "#name", "a b");
     let reason = "refused: a name is up to 24 letters, digits and dashes";
-    browser.wait_for(&window, "#state", |text| text.ends_with(reason));
+    browser.wait_for_end(&window, "#state", reason);
     browser.type_into(&window, "#name", "eve");
-    browser.wait_for(&window, "#people", |text| text == "eve");
+    browser.wait_for_text(&window, "#people", "eve");
 }
 
 #[test]
 fn a_page_without_the_stock_client_says_how_to_get_it() {
-    let Some(name) = chromium::name() else {
-        return skip("Chromium");
-    };
-    let (_server, address) = serve("chat_io", &["127.0.0.1:0"]);
-    let mut browser = Browser::start(name);
-    let window = browser.open(&format!("http://{address}/"));
+    let Some(mut browser) = Browser::start() else { return };
+    let server = Daemon::example("chat_io", &[]);
+    let window = browser.open(&format!("http://{}/", server.address));
     browser.wait_for(&window, "#log", |text| text.contains("npm install socket.io-client"));
 }

@@ -1,10 +1,8 @@
-//! The example `resume` in Chromium, whose connections a proxy ends again and again.
+//! The example `resume` in Chromium, behind nginx, which is killed again and again.
 
-use super::chromium;
-use super::client::skip;
-use super::cutting::Proxy;
-use super::devtools::Browser;
-use super::example::serve;
+use super::browser::Browser;
+use super::nginx::nginx;
+use super::server::Daemon;
 
 #[test]
 fn a_page_misses_nothing_over_web_sockets() {
@@ -17,13 +15,10 @@ fn a_page_misses_nothing_over_events_where_web_sockets_do_not_pass() {
 }
 
 fn misses_nothing(query: &str, connected: &str) {
-    let Some(name) = chromium::name() else {
-        return skip("Chromium");
-    };
-    let (_server, upstream) = serve("resume", &["127.0.0.1:0"]);
-    let proxy = Proxy::start(upstream);
-    let mut browser = Browser::start(name);
-    let window = browser.open(&format!("http://{}/{query}", proxy.address));
+    let Some(mut browser) = Browser::start() else { return };
+    let server = Daemon::example("resume", &[]);
+    let Some(mut nginx) = nginx(&server.address, &[]) else { return };
+    let window = browser.open(&format!("http://{}/{query}", nginx.address));
     let mut shown = 0;
     for _ in 0..5 {
         // More than can be under way when the connections end: some come on the next one.
@@ -35,10 +30,10 @@ fn misses_nothing(query: &str, connected: &str) {
             assert_eq!(numbers, expected, "{topic}");
             shown = last(&text);
         }
-        browser.wait_for(&window, "#state", |text| text == connected);
-        assert!(proxy.end_all() > 0);
+        browser.wait_for_text(&window, "#state", connected);
+        nginx.restart();
     }
-    browser.wait_for(&window, "#lost", |text| text == "nothing");
+    browser.wait_for_text(&window, "#lost", "nothing");
 }
 
 fn numbers(text: &str) -> Vec<u64> {

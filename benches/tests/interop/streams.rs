@@ -1,6 +1,5 @@
 //! Responses in pieces, read by Node and curl, directly and behind nginx.
 
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,10 +8,9 @@ use eventwire::{
     Routes, SendStatus, ServerConfig, StreamedResponse,
 };
 
-use super::client::{clients, command, skip, succeeds};
-use super::looping::Looping;
-use super::nginx::{self, Nginx};
-use super::program::{Output, Running};
+use super::client::{CURL, Client, NODE};
+use super::nginx::directly_and_behind_nginx;
+use super::server::Looping;
 
 const PIECE: usize = 50_000;
 const PIECES: usize = 400;
@@ -20,16 +18,10 @@ const PIECES: usize = 400;
 /// Room for one piece in the outbox, with its spare capacity.
 const QUEUED_MAX: u64 = 4 * PIECE as u64;
 
-/// How the application ends a body.
-#[derive(Clone, Copy)]
-enum End {
-    Whole,
-    Broken,
-}
-
 /// Sends a body to one client at a time, as fast as that reads.
 struct Pieces {
-    end: End,
+    /// How the application ends the body.
+    end: CloseCode,
     /// Pieces that are still to be sent.
     left: usize,
     /// The most bytes that were ever queued.
@@ -56,11 +48,7 @@ impl HttpHandler<()> for Pieces {
                 SendStatus::Dropped | SendStatus::Gone => panic!("{status:?}"),
             }
         }
-        let code = match self.end {
-            End::Whole => CloseCode::NORMAL,
-            End::Broken => CloseCode::INTERNAL,
-        };
-        conn.close(code, "");
+        conn.close(self.end, "");
     }
 
     fn on_drained(&mut self, conn: &mut Connection<'_>, state: &mut ()) {
@@ -68,70 +56,36 @@ impl HttpHandler<()> for Pieces {
     }
 }
 
-/// Serves a body that is whole, one that is not, and how much is queued now.
-fn serve() -> (Looping, Arc<AtomicU64>) {
+/// Runs a script that reads a body that is whole, one that is not, and how much is queued now.
+fn read_by(client: Client, script: &str) {
+    let Some(client) = client.find() else { return };
+    let [piece, pieces] = [PIECE, PIECES].map(|number| number.to_string());
     let peak = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&peak);
-    let server = Looping::start(Config::default(), move |event_loop: &mut EventLoop<()>| {
-        let [whole, broken] =
-            [End::Whole, End::Broken].map(|end| Pieces { end, left: 0, peak: Arc::clone(&seen) });
-        let routes = Routes::new()
-            .get_handler("/whole", whole)
-            .get_handler("/broken", broken)
-            .get("/queued", |conn, _, ()| {
-                HttpResponse::text(conn.stats().outbound_bytes.to_string())
-            });
-        event_loop.listen("127.0.0.1:0", ServerConfig::default(), routes).unwrap()
+    let [whole, broken] = [CloseCode::NORMAL, CloseCode::INTERNAL].map(|end| Pieces {
+        end,
+        left: 0,
+        peak: Arc::clone(&peak),
     });
-    (server, peak)
-}
-
-/// Calls `read` with the server's address, and then with that of nginx before it.
-fn read_by(read: impl Fn(&str)) {
-    let (server, peak) = serve();
-    let address = server.address.to_string();
-    read(&address);
-    if nginx::is_installed() {
-        read(&Nginx::start(&address).address.to_string());
-    } else {
-        skip("nginx");
-    }
+    let server =
+        Looping::serve(Config::default(), ServerConfig::default(), move |_: &mut EventLoop<()>| {
+            let routes = Routes::new().get_handler("/whole", whole).get_handler("/broken", broken);
+            routes.get("/queued", |conn, _, ()| {
+                HttpResponse::text(conn.stats().outbound_bytes.to_string())
+            })
+        });
+    directly_and_behind_nginx(&server.address.to_string(), |address| {
+        client.run(script, &[address, &piece, &pieces]);
+    });
     let peak = peak.load(Ordering::Relaxed);
     assert!((1..=QUEUED_MAX).contains(&peak), "{peak} bytes were queued");
 }
 
 #[test]
 fn nodes_fetch_reads_a_long_body_after_a_pause() {
-    if !succeeds(command(&["node"]).args(["-e", "fetch"])) {
-        return skip("Node's fetch");
-    }
-    read_by(|address| {
-        let mut reader = command(&["node"]);
-        reader.arg(clients().join("read_with_node.js")).arg(address);
-        reader.args([PIECE.to_string(), PIECES.to_string()]);
-        Running::spawn(&mut reader).finish().assert_success();
-    });
+    read_by(NODE, "read_with_node.js");
 }
 
 #[test]
 fn curl_knows_whether_a_body_is_whole() {
-    if !succeeds(Command::new("curl").arg("--version")) {
-        return skip("curl");
-    }
-    read_by(|address| {
-        let ways: [&[&str]; 3] = [&[], &["--http1.0"], &["--limit-rate", "20M"]];
-        for way in ways {
-            let output = curl(address, "/whole", way);
-            output.assert_success();
-            assert_eq!(output.stdout.len(), PIECE * PIECES, "{way:?}");
-        }
-        // A transfer that ended early.
-        assert_eq!(curl(address, "/broken", &[]).code, Some(18));
-    });
-}
-
-fn curl(address: &str, path: &str, arguments: &[&str]) -> Output {
-    let mut command = Command::new("curl");
-    command.args(["--silent", "--show-error", "--max-time", "60", "--noproxy", "*"]);
-    Running::spawn(command.args(arguments).arg(format!("http://{address}{path}"))).finish()
+    read_by(CURL, "read_with_curl.sh");
 }

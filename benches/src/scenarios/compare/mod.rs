@@ -1,6 +1,7 @@
 //! The comparison of the engine with the floors and its peers.
 
 mod cases;
+mod events;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum as _};
 
 use super::traffic::{Case, Setting};
-use crate::cli::parse_time;
+use crate::arguments::parse_time;
 use crate::contestants::{Contestant, Elsewhere, Own, Program};
 use crate::error::Error;
 use crate::idle::IdleMode;
@@ -64,9 +65,8 @@ pub(crate) struct CompareArgs {
 
 /// The prefix of a scenario's name.
 fn parse_selection(text: &str) -> Result<String, String> {
-    let known = cases::all().iter().any(|(_, case)| case.id.starts_with(text));
-    let known = known || super::bus::COMPARED.iter().any(|id| id.starts_with(text));
-    match known && !text.is_empty() {
+    let mut ids = cases::all().into_iter().map(|(_, case)| case.id).chain(events::IDS);
+    match ids.any(|id| id.starts_with(text)) && !text.is_empty() {
         true => Ok(text.to_owned()),
         false => Err("no such scenario: --list names them".to_owned()),
     }
@@ -90,6 +90,9 @@ impl CompareArgs {
                 Some(reason) => plan.notes.push(format!("{}: left out, {reason}", case.title)),
             }
         }
+        for id in events::IDS.into_iter().filter(|id| self.has_events(id)) {
+            plan.scenarios.push(events::scenario(id, &contestants, setting.cpus));
+        }
         Ok(plan)
     }
 
@@ -98,6 +101,9 @@ impl CompareArgs {
         let mut list = String::from("Scenarios:\n");
         for case in self.cases() {
             list.push_str(&format!("  {:<24}{}\n", case.id, case.title));
+        }
+        for id in events::IDS.into_iter().filter(|id| self.has_events(id)) {
+            list.push_str(&format!("  {id:<24}events from threads\n"));
         }
         list.push_str("Contestants:\n");
         for implementation in self.chosen() {
@@ -175,6 +181,14 @@ impl CompareArgs {
         cases::all().into_iter().filter(is_selected).map(|(_, case)| case).collect()
     }
 
+    /// Whether events from threads are measured in this way. There is time for all of them.
+    fn has_events(&self, id: &str) -> bool {
+        match self.only.as_slice() {
+            [] => self.scope() != Scope::Always,
+            only => selects(only, id),
+        }
+    }
+
     /// With more contestants there is time for fewer scenarios.
     fn scope(&self) -> Scope {
         const FEW: usize = 3;
@@ -191,7 +205,9 @@ impl CompareArgs {
 /// Whether one of the names is this one. A prefix stands for all names that begin with it, unless
 /// it is a whole name.
 fn selects(only: &[String], id: &str) -> bool {
-    let is_whole = |name: &str| cases::all().iter().any(|(_, case)| case.id == name);
+    let is_whole = |name: &str| {
+        events::IDS.contains(&name) || cases::all().iter().any(|(_, case)| case.id == name)
+    };
     only.iter().any(|name| id == name || (!is_whole(name) && id.starts_with(name.as_str())))
 }
 

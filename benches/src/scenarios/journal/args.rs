@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::{parse_integer, parse_number};
+use crate::arguments::{parse_integer, parse_number};
 use crate::error::Error;
 use crate::output::FileArgs;
 use crate::scenario::Plan;

@@ -97,11 +97,10 @@ impl Paced {
 /// A file with the journal's tables.
 struct Plain {
     connection: Connection,
-    /// The newest offset of each topic, whose ids are those of the vector.
-    newest: Vec<i64>,
-    /// The topic of the next message.
-    next: usize,
+    topics: i64,
     body: String,
+    /// Messages so far, which go to the topics in turn.
+    stored: i64,
 }
 
 impl Plain {
@@ -113,13 +112,10 @@ impl Plain {
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};
              PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000; {TABLES}"
         ))?;
-        for id in 0..setting.topics as i64 {
-            let sql =
-                "INSERT INTO topics VALUES (?1, ?1, '0123456789abcdef', 1, 0, 'commit first')";
-            connection.execute(sql, [id])?;
-        }
-        let newest = vec![0; setting.topics];
-        Ok(Self { connection, newest, next: 0, body: "x".repeat(setting.size) })
+        let topics = setting.topics as i64;
+        let sql = "INSERT INTO topics VALUES (?1, ?1, '0123456789abcdef', 1, 0, 'commit first')";
+        (0..topics).try_for_each(|id| connection.execute(sql, [id]).map(drop))?;
+        Ok(Self { connection, topics, body: "x".repeat(setting.size), stored: 0 })
     }
 
     /// Commits batches for that time. Returns their number.
@@ -133,40 +129,29 @@ impl Plain {
         Ok(commits)
     }
 
-    /// Stores as many messages, in one transaction.
+    /// Stores as many messages, in one transaction. Of their topics it deletes what is not kept,
+    /// and writes the rows.
     fn commit(&mut self, messages: u64) -> rusqlite::Result<()> {
+        let prepare = |sql| self.connection.prepare_cached(sql);
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let now = since.as_millis() as i64;
-        self.run_cached("BEGIN IMMEDIATE")?;
-        let sql = "INSERT INTO messages (topic, offset, time, body) VALUES (?1, ?2, ?3, ?4)";
-        let mut insert = self.connection.prepare_cached(sql)?;
-        let changed = self.newest.len().min(messages as usize);
-        let first = self.next;
-        for _ in 0..messages {
-            self.newest[self.next] += 1;
-            insert.execute((self.next as i64, self.newest[self.next], now, &self.body))?;
-            self.next = (self.next + 1) % self.newest.len();
+        let end = self.stored + messages as i64;
+        let place = |number| (number % self.topics, number / self.topics + 1);
+        prepare("BEGIN IMMEDIATE")?.execute([])?;
+        let mut insert =
+            prepare("INSERT INTO messages (topic, offset, time, body) VALUES (?1, ?2, ?3, ?4)")?;
+        for (topic, offset) in (self.stored..end).map(place) {
+            insert.execute((topic, offset, now, &self.body))?;
         }
-        drop(insert);
-        for index in 0..changed {
-            self.finish((first + index) % self.newest.len())?;
+        let mut delete = prepare("DELETE FROM messages WHERE topic = ?1 AND offset < ?2")?;
+        let mut update = prepare("UPDATE topics SET first = ?2, newest = ?3 WHERE id = ?1")?;
+        for (topic, newest) in (self.stored.max(end - self.topics)..end).map(place) {
+            let oldest = (newest + 1 - KEPT as i64).max(1);
+            delete.execute((topic, oldest))?;
+            update.execute((topic, oldest, newest))?;
         }
-        self.run_cached("COMMIT")
-    }
-
-    /// Deletes what is not kept of a topic, and writes its row.
-    fn finish(&self, topic: usize) -> rusqlite::Result<()> {
-        let (id, newest) = (topic as i64, self.newest[topic]);
-        let oldest = (newest + 1 - KEPT as i64).max(1);
-        let sql = "DELETE FROM messages WHERE topic = ?1 AND offset < ?2";
-        self.connection.prepare_cached(sql)?.execute((id, oldest))?;
-        let sql = "UPDATE topics SET first = ?2, newest = ?3 WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute((id, oldest, newest))?;
-        Ok(())
-    }
-
-    fn run_cached(&self, sql: &str) -> rusqlite::Result<()> {
-        self.connection.prepare_cached(sql)?.execute([])?;
+        prepare("COMMIT")?.execute([])?;
+        self.stored = end;
         Ok(())
     }
 }

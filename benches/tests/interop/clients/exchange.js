@@ -3,7 +3,7 @@
 "use strict";
 
 const TEXTS = ["", "hello", "größer als 1 €, 漢字, 🦀", "漢".repeat(40_000)];
-const BINARIES = [0, 1, 125, 126, 65_535, 65_536, 100_000].map((size) =>
+const BINARIES = [0, 1, 125, 126, 65_535, 65_536, 1_000_000].map((size) =>
     Uint8Array.from({ length: size }, (_, number) => (number * 31) % 251),
 );
 const CODE = 3001;

@@ -1,4 +1,5 @@
-// Node's ws, which has fragments and pings too.
+// Node's ws, which has fragments and pings too. With a third argument it connects from this
+// address, and asks the server for it.
 "use strict";
 
 const { once } = require("node:events");
@@ -9,14 +10,21 @@ const { check, isSame, TEXTS, BINARIES, CODE, REASON, TOO_LONG, TOO_BIG } =
 const FRAGMENTED = [["grö", "", "ßer ", "🦀"], ["\0", "", "*".repeat(70_000), "!"]];
 const PING = "alive?";
 
-async function open(url) {
-    const socket = new WebSocket(url);
+const [url, extension, localAddress] = process.argv.slice(2);
+
+async function open() {
+    const socket = new WebSocket(url, { localAddress });
     await once(socket, "open");
     return socket;
 }
 
-async function exchange(url, extension) {
-    const socket = await open(url);
+async function exchange() {
+    const socket = await open();
+    if (localAddress !== undefined) {
+        socket.send("who?");
+        const [address] = await once(socket, "message");
+        check(address.toString() === localAddress, "not my address:", address);
+    }
     check(socket.extensions === extension, "extensions:", socket.extensions);
     for (const message of [...TEXTS, ...BINARIES]) {
         socket.send(message);
@@ -39,14 +47,13 @@ async function exchange(url, extension) {
     const [code] = await once(socket, "close");
     check(code === CODE, "closed with", code);
 
-    const greedy = await open(url);
+    const greedy = await open();
     greedy.send(TOO_LONG);
     const [refusal, reason] = await once(greedy, "close");
     check(refusal === TOO_BIG && reason.length > 0, "closed with", refusal);
 }
 
-const [url, extension] = process.argv.slice(2);
-exchange(url, extension).catch((error) => {
+exchange().catch((error) => {
     console.error(error);
     process.exit(1);
 });

@@ -1,26 +1,30 @@
 //! `rust-socketio-client URL WAY`: events, bytes and acknowledgements by `rust_socketio`. It fails
-//! if an answer is another one, or does not come.
+//! if an answer is another one, or does not come. Without arguments it does nothing.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use rust_socketio::client::Client;
-use rust_socketio::{ClientBuilder, Payload, RawClient, TransportType};
+use rust_socketio::{ClientBuilder, Payload, TransportType};
 use serde_json::{Value, json};
 
 /// A wait takes this long only if something is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let (url, way) = (arguments.next().expect("a URL"), arguments.next().expect("a way"));
-    let transport = match &*way {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [url, way] = &arguments[..] else { return };
+    let transport = match &**way {
         "polling" => TransportType::Polling,
         "websocket" => TransportType::Websocket,
         _ => TransportType::Any,
     };
     let (heard, hearing) = channel();
-    let client = connect(&url, transport, &heard);
+    let back = heard.clone();
+    let client = ClientBuilder::new(url)
+        .transport_type(transport)
+        .on("message-back", move |payload, _| drop(back.send(payload)))
+        .connect()
+        .expect("a connection");
     for number in 0..20 {
         client.emit("message", json!(["text", number])).expect("an event is sent");
         assert_eq!(texts(&hearing), [json!(["text", number])]);
@@ -30,19 +34,10 @@ fn main() {
         Payload::Binary(bytes) => assert_eq!(bytes[..], [1, 2, 255]),
         other => panic!("{other:?}"),
     }
-    let acknowledged = move |payload: Payload, _: RawClient| drop(heard.send(payload));
+    let acknowledged = move |payload, _| drop(heard.send(payload));
     client.emit_with_ack("message-with-ack", "ack", PATIENCE, acknowledged).expect("it is sent");
     assert_eq!(texts(&hearing), [json!(["ack"])]);
     client.disconnect().expect("an end");
-}
-
-fn connect(url: &str, transport: TransportType, heard: &Sender<Payload>) -> Client {
-    let heard = heard.clone();
-    ClientBuilder::new(url)
-        .transport_type(transport)
-        .on("message-back", move |payload, _| drop(heard.send(payload)))
-        .connect()
-        .expect("a connection")
 }
 
 fn texts(hearing: &Receiver<Payload>) -> Vec<Value> {
