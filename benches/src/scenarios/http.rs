@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum as _};
 
-use super::figures::{rate, server_cpu};
+use super::figures::{rate, sample, server_cpu};
+use super::traffic::Setting;
 use crate::arguments::{parse_connections, parse_depth};
 use crate::contestants::{Contestant as _, Own};
 use crate::error::Error;
-use crate::machine::{self, CpuPair};
+use crate::load::{Measurement, Meter};
+use crate::machine::{self, CpuPair, Process};
 use crate::output::FileArgs;
 use crate::results::{Bound, Figure, Role, To};
 use crate::scenario::{Plan, Sample, Scenario, Timing};
@@ -49,35 +51,38 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The engine's row without a handler.
 const KEPT: &str = Implementation::EventwirePage.name();
 const CPU: Figure = server_cpu("CPU/request");
-const RATE: Figure = rate("requests/s");
 
 impl HttpArgs {
     pub(crate) fn plan(&self) -> Result<Plan<'_>, Error> {
         let (rounds, times) =
             if self.quick { (1, [20, 100]) } else { (self.rounds.into(), [150, 600]) };
         let [warm_up, duration] = times.map(Duration::from_millis);
-        let cpus = CpuPair::pick();
+        let setting = Setting::new(false);
         let at_most = Bound::AtMost(0.7);
-        let mut scenario = Scenario::new("http", "requests for a page", [CPU, RATE])
+        let mut scenario = Scenario::new("http", "requests for a page", [CPU, rate("requests/s")])
             .target(&CPU, To::BestPeer, at_most)
             .target_of(KEPT, &CPU, To::BestPeer, at_most);
         let all = Implementation::value_variants().iter();
         for &one in all.filter(|one| one.services().contains(&Service::Page)) {
             let server = Own::new(one);
             let role = if one.name() == KEPT { Role::Mode } else { server.role() };
+            let cpus = setting.cpus;
             let measure = move |timing| self.measure(&server, timing, cpus);
             scenario = scenario.entrant(one.name(), role, measure);
         }
         Ok(Plan {
             title: "Requests for a page",
-            conditions: vec![format!(
-                "GET of a page of {} B, {} in flight on each of {} connections; each server in a \
-                 process of its own; {rounds} rounds of {duration:?} after {warm_up:?} to warm up, \
-                 in turns; {KEPT}: no handler is called",
-                PAGE.len(),
-                self.depth,
-                self.connections
-            )],
+            conditions: vec![
+                setting.place(),
+                format!(
+                    "GET of a page of {} B, {} in flight on each of {} connections; {rounds} \
+                     rounds of {duration:?} after {warm_up:?} to warm up, in turns; the load \
+                     sleeps until responses arrive; {KEPT}: no handler is called",
+                    PAGE.len(),
+                    self.depth,
+                    self.connections
+                ),
+            ],
             timing: Timing { rounds, warm_up, duration },
             repetition_max: Duration::ZERO,
             scenarios: vec![scenario],
@@ -87,29 +92,23 @@ impl HttpArgs {
 
     fn measure(&self, to: &Own, timing: Timing, cpus: Option<CpuPair>) -> Result<Sample, Error> {
         let server = to.launch(Service::Page, cpus.map(|cpus| cpus.server))?.start()?;
-        let cpu = || server.process()?.cpu().time();
-        let failed = Error::system("the load failed");
-        let load = || -> io::Result<Sample> {
-            let mut load = Load::start(server.target(), self.connections, self.depth)?;
-            load.run_for(timing.warm_up)?;
-            let (before, start) = (cpu(), Instant::now());
-            let count = load.run_for(timing.duration)? as f64;
-            let (after, seconds) = (cpu(), start.elapsed().as_secs_f64());
-            let used = after.zip(before).map(|(after, before)| (after - before).as_nanos());
-            let sample = Sample { servers_cpu: after.unwrap_or_default(), ..Sample::default() };
-            let sample = sample.with(&RATE, count / seconds);
-            Ok(sample.maybe(&CPU, used.map(|used| used as f64 / count)))
-        };
-        let sample = machine::run_on(cpus.map(|cpus| cpus.load), || load().map_err(failed))?;
+        let clock = server.process().map(Process::cpu);
+        let measured = machine::run_on(cpus.map(|cpus| cpus.load), || {
+            let load = Load::start(server.target(), self.connections, self.depth);
+            let meter = Meter::begin(timing.warm_up, timing.duration, clock);
+            load.and_then(|load| load.run(meter)).map_err(Error::system("the load failed"))
+        })?;
+        let used = server.process().and_then(|process| process.cpu().time());
         server.stop()?;
-        Ok(sample)
+        Ok(Sample { servers_cpu: used.unwrap_or_default(), ..sample(&measured) })
     }
 }
 
 /// Connections that each have the same number of requests in flight. It waits for one after the
 /// other, and the server always has the requests of all others.
 struct Load {
-    streams: Vec<TcpStream>,
+    /// With the times at which they sent their requests.
+    streams: Vec<(TcpStream, Instant)>,
     /// The requests that a connection sends at a time.
     requests: Vec<u8>,
     /// The length of one response: only its date changes.
@@ -120,34 +119,39 @@ struct Load {
 
 impl Load {
     fn start(to: &Target, connections: usize, depth: usize) -> io::Result<Self> {
-        let connect = || {
+        let connect = || -> io::Result<TcpStream> {
             let stream = TcpStream::connect((to.host.as_str(), to.port))?;
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             Ok(stream)
         };
         let response = response_len(&mut connect()?)?;
-        let streams = (0..connections).map(|_| connect()).collect::<io::Result<_>>()?;
         let (requests, buffer) = (REQUEST.repeat(depth), vec![0; response * depth]);
-        let mut load = Self { streams, requests, response, buffer };
-        load.streams.iter_mut().try_for_each(|stream| stream.write_all(&load.requests))?;
-        Ok(load)
+        let send = |_| {
+            let mut stream = connect()?;
+            stream.write_all(&requests)?;
+            Ok((stream, Instant::now()))
+        };
+        let streams = (0..connections).map(send).collect::<io::Result<_>>()?;
+        Ok(Self { streams, requests, response, buffer })
     }
 
-    /// Returns how many requests were answered.
-    fn run_for(&mut self, time: Duration) -> io::Result<usize> {
-        let (start, mut count) = (Instant::now(), 0);
-        while start.elapsed() < time {
-            for stream in &mut self.streams {
+    fn run(mut self, mut meter: Meter) -> io::Result<Measurement> {
+        while !meter.is_over(Instant::now()) {
+            for (stream, sent) in &mut self.streams {
                 stream.read_exact(&mut self.buffer)?;
                 if !self.buffer.chunks(self.response).all(is_page) {
                     return Err(io::ErrorKind::InvalidData.into());
                 }
+                let now = Instant::now();
+                meter.arrived(*sent, now);
                 stream.write_all(&self.requests)?;
-                count += self.requests.len() / REQUEST.len();
+                *sent = now;
             }
         }
-        Ok(count)
+        let measured = meter.finish();
+        let depth = self.requests.len() / REQUEST.len();
+        Ok(Measurement { count: measured.count * depth as u64, ..measured })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::machine::{self, CpuPair};
 use crate::output::FileArgs;
 use crate::results::Role;
 use crate::scenario::{ENGINE, Plan, Sample, Timing};
+use crate::scenarios::traffic::Setting;
 use crate::servers::Implementation;
 use crate::service::Service;
 use crate::target::Wire;
@@ -69,7 +70,8 @@ impl SocketIoArgs {
         let (rounds, times) =
             if self.quick { (1, [20, 100]) } else { (self.rounds.into(), [300, 1_000]) };
         let [warm_up, duration] = times.map(Duration::from_millis);
-        let (cpus, contestants) = (CpuPair::pick(), self.contestants());
+        let (setting, contestants) = (Setting::new(false), self.contestants());
+        let cpus = setting.cpus;
         let is_chosen = |case: &Case| self.only.is_empty() || self.only.contains(&case.id);
         let cases = case::all().into_iter().filter(is_chosen);
         let scenarios = cases.map(|case| {
@@ -90,9 +92,10 @@ impl SocketIoArgs {
         Ok(Plan {
             title: "Socket.IO",
             conditions: vec![
+                setting.place(),
                 format!(
-                    "each server in a process of its own; {rounds} rounds of {duration:?} after \
-                     {warm_up:?} to warm up, in turns; this program's servers with idle: {}",
+                    "{rounds} rounds of {duration:?} after {warm_up:?} to warm up, in turns; this \
+                     program's servers with idle: {}",
                     self.idle.name()
                 ),
                 format!(
