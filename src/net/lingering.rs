@@ -5,11 +5,9 @@
 /// limit for peers that send as fast as they can.
 #[derive(Debug)]
 pub(crate) struct Lingering {
-    /// How many bytes may still come.
-    left: u32,
-    /// Nothing more is awaited: the peer's close frame has come, or it got all responses and has
-    /// not asked for more.
-    is_done: bool,
+    /// How many bytes may still come, and the bit [`DONE`](Self::DONE): every connection has one of
+    /// these, and most never need it.
+    left_and_done: u32,
 }
 
 impl Lingering {
@@ -25,24 +23,30 @@ impl Lingering {
     /// frame reached it, and may end the message that it is sending (RFC 6455 §5.5.1).
     pub(super) const CLOSING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+    /// Nothing more is awaited: the peer's close frame has come, or it got all responses and has
+    /// not asked for more.
+    const DONE: u32 = 1 << 31;
+
     pub(crate) const fn new() -> Self {
-        Self { left: u32::MAX, is_done: false }
+        Self { left_and_done: !Self::DONE }
     }
 
     /// Whether nothing more of the peer is awaited.
     pub(crate) const fn is_done(&self) -> bool {
-        self.is_done
+        self.left_and_done & Self::DONE != 0
     }
 
     pub(crate) const fn set_done(&mut self, is_done: bool) {
-        self.is_done = is_done;
+        let done = if is_done { Self::DONE } else { 0 };
+        self.left_and_done = self.left_and_done & !Self::DONE | done;
     }
 
     /// Counts bytes that came where `most` may come; whether they may.
     pub(super) fn admit(&mut self, count: usize, most: usize) -> bool {
-        let left = most.min(self.left as usize).checked_sub(count);
+        let left = self.left_and_done & !Self::DONE;
+        let left = most.min(left as usize).checked_sub(count);
         // It was no more than that before.
-        self.left = left.unwrap_or(0) as u32;
+        self.left_and_done = self.left_and_done & Self::DONE | left.unwrap_or(0) as u32;
         left.is_some()
     }
 }
@@ -61,5 +65,19 @@ mod tests {
         assert!(lingering.admit(600, 1000));
         assert!(lingering.admit(100, 100));
         assert!(!lingering.admit(1, 100) && !lingering.admit(1, 1000));
+    }
+
+    #[test]
+    fn what_may_come_does_not_depend_on_whether_more_is_awaited() {
+        let mut lingering = Lingering::new();
+        assert!(!lingering.is_done() && lingering.admit(400, 1000));
+        for is_done in [true, false] {
+            lingering.set_done(is_done);
+            assert_eq!(lingering.is_done(), is_done);
+            assert!(lingering.admit(300, 1000));
+            assert_eq!(lingering.is_done(), is_done);
+        }
+        lingering.set_done(true);
+        assert!(!lingering.admit(1, 1000) && lingering.is_done());
     }
 }

@@ -58,7 +58,8 @@ pub(crate) enum Standing {
 #[derive(Debug, Default)]
 pub(crate) struct Place {
     standing: Standing,
-    spot: u32,
+    /// The bytes of an integer, because an integer would be followed by padding.
+    spot: [u8; 4],
 }
 
 /// How many connections may stand in some of the places.
@@ -109,11 +110,11 @@ impl Places {
             return;
         }
         if let Some((line, spots)) = self.line_mut(place.standing) {
-            line.leave(spots, place.spot);
+            line.leave(spots, u32::from_ne_bytes(place.spot));
         }
         place.standing = standing;
         if let Some((line, spots)) = self.line_mut(standing) {
-            place.spot = line.join(spots, conn, now);
+            place.spot = line.join(spots, conn, now).to_ne_bytes();
         }
     }
 

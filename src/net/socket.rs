@@ -350,6 +350,11 @@ mod tests {
     use crate::proto::{BufferPool, Limits, MaskKeys, Role, WebSocket, Workspace};
 
     #[test]
+    fn an_idle_connection_takes_little_memory() {
+        assert!(size_of::<Socket>() <= 136);
+    }
+
+    #[test]
     fn a_peer_whose_input_waits_here_has_no_deadline() {
         let limits = OutboxLimits { soft: 1, hard: 1, stall: Duration::ZERO };
         let now = Time::BEGINNING;

@@ -20,8 +20,9 @@ const FAST: Duration = Duration::from_millis(5);
 /// dropped nor overtaken.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct UnsentLimit {
-    /// How many bytes in any case; 0: no limit.
-    pub(crate) bytes: u32,
+    /// How many bytes in any case; 0: no limit. The bytes of an integer, because an integer would
+    /// be followed by padding.
+    bytes: [u8; 4],
     /// One of the connection's subscriptions conflates: only its latest message matters.
     pub(crate) conflates: bool,
     /// How often the limit of a conflating connection is halved.
@@ -29,9 +30,14 @@ pub(crate) struct UnsentLimit {
 }
 
 impl UnsentLimit {
+    /// Sets how many bytes the stream may hold in any case; 0: no limit.
+    pub(crate) const fn set_bytes(&mut self, bytes: u32) {
+        self.bytes = bytes.to_ne_bytes();
+    }
+
     /// The limit that applies, in bytes.
     pub(crate) fn get(self) -> Option<u32> {
-        let own = Some(self.bytes).filter(|bytes| *bytes > 0);
+        let own = Some(u32::from_ne_bytes(self.bytes)).filter(|bytes| *bytes > 0);
         let conflating = self.conflates.then_some(CONFLATING_BYTES_MAX >> self.halvings);
         own.into_iter().chain(conflating).min()
     }
@@ -51,9 +57,13 @@ impl UnsentLimit {
 mod tests {
     use super::*;
 
+    fn limit_of(bytes: u32, conflates: bool, halvings: u8) -> UnsentLimit {
+        UnsentLimit { bytes: bytes.to_ne_bytes(), conflates, halvings }
+    }
+
     #[test]
     fn the_lower_limit_applies() {
-        let limit = |bytes, conflates| UnsentLimit { bytes, conflates, halvings: 0 }.get();
+        let limit = |bytes, conflates| limit_of(bytes, conflates, 0).get();
         assert_eq!((limit(0, false), limit(5, false)), (None, Some(5)));
         assert_eq!(limit(0, true), Some(CONFLATING_BYTES_MAX));
         assert_eq!((limit(5, true), limit(u32::MAX, true)), (Some(5), Some(CONFLATING_BYTES_MAX)));
@@ -70,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_conflating_connection_holds_less_for_a_slow_peer() {
-        let conflates = |halvings| UnsentLimit { bytes: 0, conflates: true, halvings };
+        let conflates = |halvings| limit_of(0, true, halvings);
         for (rate, expected) in [(1_000, 4096), (100_000, 4096), (300_000, 8192)] {
             assert_eq!(limit_at(rate, conflates(0)), expected, "{rate}");
         }

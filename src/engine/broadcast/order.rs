@@ -9,7 +9,7 @@ use crate::net::SendStatus;
 use crate::net::disconnect::ConnectError;
 use crate::net::sockets::Sender;
 use crate::net::streams::Transmit;
-use crate::proto::{CloseCode, Outgoing, State};
+use crate::proto::{CloseCode, OpCode, Outgoing, Payload, State};
 use crate::slots::Key;
 use crate::topics::{Output, Run, SendCapacity};
 
@@ -26,12 +26,8 @@ impl Core<dyn Transmit + '_> {
         if let Some(prepared) = outgoing.prepared() {
             return self.send_after_pending(conn, |sender| sender.send_prepared(conn, prepared));
         }
-        let message = outgoing.message();
-        if !self.topics.has_pending(conn) && self.sockets.try_cork(conn, message) {
-            return SendStatus::Sent;
-        }
-        let may_compress = outgoing.may_compress();
-        self.send_after_pending(conn, |sender| sender.send(conn, message, may_compress))
+        let (message, may_compress) = (outgoing.message(), outgoing.may_compress());
+        send_payload(self, conn, message.opcode(), message.as_bytes(), may_compress)
     }
 
     #[inline(never)]
@@ -91,6 +87,23 @@ impl Core<dyn Transmit + '_> {
             self.topics.catch_up(conn, &mut Sender::new(&mut self.sockets, &mut self.streams));
         }
     }
+}
+
+/// Sends the message with this payload. It is passed in parts, which fit in registers: written to
+/// memory part by part and then read as a whole, it would keep the processor waiting.
+#[inline]
+fn send_payload(
+    core: &mut Core<dyn Transmit + '_>,
+    conn: Key,
+    opcode: OpCode,
+    bytes: &[u8],
+    may_compress: bool,
+) -> SendStatus {
+    let payload = Payload { opcode, compressed: false, bytes };
+    if !core.topics.has_pending(conn) && core.sockets.try_cork(conn, payload) {
+        return SendStatus::Sent;
+    }
+    core.send_after_pending(conn, move |sender| sender.send(conn, payload, may_compress))
 }
 
 /// Delivers everything that topics keep for a connection, or that `only` keeps and what order

@@ -27,7 +27,8 @@ impl<S, R: Reactor> Answering<'_, S, R> {
             if !first.is_empty() {
                 // Not as a handler sends: another call of that would keep the compiler from
                 // inlining it where messages are echoed.
-                self.event_loop.core.sender().send(self.conn, Message::Binary(first), false);
+                let payload = Message::Binary(first).into();
+                self.event_loop.core.sender().send(self.conn, payload, false);
             }
             self.event_loop.open(self.conn, None, self.state);
         }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::output::Output;
 use super::table::Table;
-use crate::proto::{Message, Payload};
+use crate::proto::Payload;
 use crate::slots::Key;
 use crate::topics::Run;
 
@@ -16,7 +16,7 @@ impl Output {
         &mut self,
         table: &mut Table,
         conn: Key,
-        message: Message<'a>,
+        payload: Payload<'a>,
         out: &'a mut Vec<u8>,
     ) -> Payload<'a> {
         let pool = &mut self.storage.buffers;
@@ -24,13 +24,13 @@ impl Output {
             let Some(socket) = socket.protocol.web_socket_mut() else {
                 return false;
             };
-            socket.compression().applies_to(message.len())
-                && socket.compression_mut().compress(message.as_bytes(), out, pool)
+            socket.compression().applies_to(payload.bytes.len())
+                && socket.compression_mut().compress(payload.bytes, out, pool)
         });
         if !is_shorter {
-            return message.into();
+            return payload;
         }
-        Payload { opcode: message.opcode(), compressed: true, bytes: out }
+        Payload { compressed: true, bytes: out, ..payload }
     }
 
     /// The compressed form of a run, for a connection that has agreed to compression; `None` if

@@ -43,7 +43,7 @@ use self::registry::Registry;
 use super::limits::SocketLimits;
 use super::rare_state::Leftover;
 use super::socket::Socket;
-use crate::proto::{BufferPool, MaskKeys, Message};
+use crate::proto::{BufferPool, MaskKeys, Payload};
 use crate::slots::Key;
 use crate::time::Time;
 
@@ -136,8 +136,8 @@ impl Sockets {
     /// Corks a short message for the connection that it replies to, as most are; `false` if it is
     /// none of those.
     #[inline]
-    pub(crate) fn try_cork(&mut self, conn: Key, message: Message<'_>) -> bool {
-        self.output.try_cork(&self.registry.table, conn, message)
+    pub(crate) fn try_cork(&mut self, conn: Key, payload: Payload<'_>) -> bool {
+        self.output.try_cork(&self.registry.table, conn, payload)
     }
 
     /// Bytes that wait to be sent to the connection.

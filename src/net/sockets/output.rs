@@ -16,7 +16,7 @@ use crate::net::outbox::{FrameStorage, Outbox, OutboxPool, end_of_begun};
 use crate::net::protocol::Protocol;
 use crate::net::rare_state::End;
 use crate::net::send_status::SendStatus;
-use crate::proto::{Buffer, CloseCode, MaskKeys, Message, Payload, WebSocket, Workspace};
+use crate::proto::{Buffer, CloseCode, MaskKeys, Payload, WebSocket, Workspace};
 use crate::slots::Key;
 use crate::topics::{Frames, Run};
 
@@ -190,31 +190,31 @@ impl Output {
     /// Corks a short message for the connection that it replies to, as most are; `false` if it is
     /// none of those.
     #[inline]
-    pub(super) fn try_cork(&mut self, table: &Table, conn: Key, message: Message<'_>) -> bool {
+    pub(super) fn try_cork(&mut self, table: &Table, conn: Key, payload: Payload<'_>) -> bool {
         if !table.is_fast_server(conn) {
-            return self.try_cork_otherwise(table, conn, message);
+            return self.try_cork_otherwise(table, conn, payload);
         }
-        if message.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
+        if payload.bytes.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
             return false;
         }
-        self.cork.push_frame(&message.into());
+        self.cork.push_frame(&payload);
         self.messages_sent += 1;
         true
     }
 
     /// Apart from the usual frames of servers.
     #[inline(never)]
-    fn try_cork_otherwise(&mut self, table: &Table, conn: Key, message: Message<'_>) -> bool {
+    fn try_cork_otherwise(&mut self, table: &Table, conn: Key, payload: Payload<'_>) -> bool {
         let Some(framing) = table.fast_path(conn) else {
             return false;
         };
-        if message.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
+        if payload.bytes.len() >= REUSE_BYTES_MIN || self.cork.len() >= CORK_FLUSH_BYTES_MIN {
             return false;
         }
         if framing == Framing::Raw {
-            self.cork.bytes_mut().extend_from_slice(message.as_bytes());
+            self.cork.bytes_mut().extend_from_slice(payload.bytes);
         } else {
-            framing.next(&mut self.mask_keys).write(&message.into(), self.cork.bytes_mut());
+            framing.next(&mut self.mask_keys).write(&payload, self.cork.bytes_mut());
         }
         self.messages_sent += 1;
         true

@@ -8,7 +8,7 @@ use crate::net::framing::Framing;
 use crate::net::send_status::SendStatus;
 use crate::net::socket::Socket;
 use crate::net::streams::Transmit;
-use crate::proto::{FrameHeader, Message, Payload, PreparedMessage};
+use crate::proto::{FrameHeader, Payload, PreparedMessage};
 use crate::slots::Key;
 use crate::topics::{Frames, Run, SendCapacity};
 
@@ -41,22 +41,22 @@ impl Sender<'_> {
     pub(crate) fn send(
         &mut self,
         conn: Key,
-        message: Message<'_>,
+        payload: Payload<'_>,
         may_compress: bool,
     ) -> SendStatus {
-        let status = if may_compress && self.compresses(conn, message.len()) {
-            self.push_compressed(conn, message)
+        let status = if may_compress && self.compresses(conn, payload.bytes.len()) {
+            self.push_compressed(conn, payload)
         } else {
-            self.push_frame(conn, &message.into())
+            self.push_frame(conn, &payload)
         };
         self.sockets.output.count_message(status);
         status
     }
 
-    fn push_compressed(&mut self, conn: Key, message: Message<'_>) -> SendStatus {
+    fn push_compressed(&mut self, conn: Key, payload: Payload<'_>) -> SendStatus {
         let Sockets { registry, output } = &mut *self.sockets;
         let mut compressed = std::mem::take(&mut output.compressed);
-        let payload = output.compress(&mut registry.table, conn, message, &mut compressed);
+        let payload = output.compress(&mut registry.table, conn, payload, &mut compressed);
         let status = self.push_frame(conn, &payload);
         compressed.clear();
         compressed.shrink_to(COMPRESSED_KEPT_BYTES_MAX);

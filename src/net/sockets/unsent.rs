@@ -7,7 +7,7 @@ use crate::slots::Key;
 impl Sender<'_> {
     /// Sets how many bytes the connection's stream may hold unsent in any case; 0: no limit.
     pub(crate) fn set_unsent_limit(&mut self, conn: Key, bytes: u32) {
-        self.change_unsent(conn, |limit| limit.bytes = bytes);
+        self.change_unsent(conn, |limit| limit.set_bytes(bytes));
     }
 
     /// Notes whether one of the connection's subscriptions conflates.

@@ -123,7 +123,9 @@ impl WholeMessage {
     }
 
     /// Unmasks the message in place.
-    #[inline]
+    // Always, so that the message is returned in registers: written to memory part by part and then
+    // read as a whole, it would keep the processor waiting.
+    #[inline(always)]
     pub(crate) fn read<'a>(&self, input: &'a mut [u8]) -> Result<Message<'a>, ProtocolError> {
         let payload = &mut input[self.start..][..self.len];
         if let Some(key) = self.key {
