@@ -79,6 +79,7 @@ impl Own {
         Self { idle, ..self }
     }
 
+    #[cfg(feature = "tls")]
     pub(crate) fn tls(self) -> Self {
         Self { tls: true, ..self }
     }
