@@ -83,10 +83,13 @@ fn run(cli: Cli) -> Result<(), Error> {
     }
 }
 
-/// Measures, prints the results, and writes them to the files that are asked for.
+/// Measures, prints the results, and writes them to the files that are asked for. Fails after that
+/// if the engine did; a peer that fails only loses its row.
 fn measure(plan: Result<Plan<'_>, Error>, files: &FileArgs) -> Result<(), Error> {
     let files = files.create()?;
-    files.publish(&runner::run(plan?)?)
+    let results = runner::run(plan?)?;
+    files.publish(&results)?;
+    results.engine_failure().map_or(Ok(()), |failure| Err(Error::Events(failure)))
 }
 
 /// Serves until a signal arrives, or the server fails.

@@ -107,6 +107,19 @@ impl Results {
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
         self.scenarios.iter().flat_map(ScenarioResults::verdicts).collect()
     }
+
+    /// Where the engine failed first, and why, if it did.
+    pub(crate) fn engine_failure(&self) -> Option<String> {
+        self.scenarios.iter().find_map(|scenario| {
+            let engine =
+                |one: &&EntrantResults| matches!(one.role, Role::Engine | Role::Again | Role::Mode);
+            let mut engines = scenario.entrants.iter().filter(engine);
+            let failed = |one: &EntrantResults| {
+                Some(format!("{}, {}: {}", scenario.title, one.name, one.failure.as_ref()?))
+            };
+            engines.find_map(failed)
+        })
+    }
 }
 
 #[cfg(test)]

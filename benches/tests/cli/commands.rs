@@ -296,6 +296,17 @@ fn the_plain_server_of_socketio_is_measured() {
     }
 }
 
+#[test]
+fn an_engine_that_fails_is_shown_and_ends_the_program_with_1() {
+    for (command, reason) in [("false", "it printed no error"), ("/no/program", "cannot start")] {
+        let output = run(&["socketio", "--quick", "--only", "storm", "--eventwire", command]);
+        assert_eq!(output.code, Some(1), "{}{}", output.stdout, output.stderr);
+        assert!(output.stdout.contains("plain WebSocket"), "{}", output.stdout);
+        assert!(output.stderr.contains("eventwire: cannot start eventwire: "), "{}", output.stderr);
+        assert!(output.stderr.contains(reason), "{}", output.stderr);
+    }
+}
+
 #[cfg(feature = "socketio")]
 #[test]
 fn socketio_is_compared_with_the_plain_server() {
